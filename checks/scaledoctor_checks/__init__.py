@@ -1,0 +1,1 @@
+"""The built-in checks: facts in, findings out."""

@@ -1,0 +1,1 @@
+"""Checks on PostgreSQL: connections, locks, transactions, statements."""

@@ -1,0 +1,151 @@
+"""Statements by their share of database time: counters and samples joined."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from scaledoctor.sdk import Window
+from scaledoctor.sources.postgres import Activity, Statement, Statements, Table, Tables
+from scaledoctor.sql import equality_predicates
+
+
+@dataclass(frozen=True, slots=True)
+class Heavy:
+    """One statement over the window; seconds are session-seconds of execution, waits included.
+
+    ``blocked`` is the share of its sampled time spent waiting for locks. ``calls`` is 0 for a
+    statement that only the samples know, because it has not finished.
+    """
+
+    query: str
+    application: str
+    seconds: float
+    calls: int
+    rows: int
+    blocks: int
+    blocked: float
+    longest: float
+    share: float
+
+    @property
+    def mean(self) -> float:
+        """Seconds per call; for one that has not finished, its age."""
+        return self.seconds / self.calls if self.calls else self.longest
+
+    @property
+    def blocks_per_call(self) -> float:
+        """Shared blocks touched per call, 0 when unknown."""
+        return self.blocks / self.calls if self.calls else 0.0
+
+    @property
+    def blocks_per_row(self) -> float:
+        """Shared blocks touched per row returned or changed."""
+        return self.blocks / max(self.rows, self.calls, 1)
+
+
+def heavy(activity: Window[Activity], statements: Window[Statements] | None) -> list[Heavy]:
+    """Return the window's statements, most time first.
+
+    Counters count what finished, samples see what is running: a statement's time is the larger
+    of the two, so that one that never ends is not lost. Without counters samples alone decide.
+    """
+    counted = _growth(statements)
+    sampled = _sampled(activity)
+    found: list[Heavy] = []
+    for key in {**counted, **sampled}:
+        grown, seen = counted.get(key), sampled.get(key)
+        query = grown.query if grown and grown.query else (seen.query if seen else "")
+        if not query:
+            continue
+        found.append(
+            Heavy(
+                query=query,
+                application=seen.application if seen else "",
+                seconds=max(grown.seconds if grown else 0.0, seen.seconds if seen else 0.0),
+                calls=grown.calls if grown else 0,
+                rows=grown.rows if grown else 0,
+                blocks=grown.blocks if grown else 0,
+                blocked=seen.blocked if seen else 0.0,
+                longest=seen.longest if seen else 0.0,
+                share=0.0,
+            )
+        )
+    total = sum(h.seconds for h in found) or 1.0
+    shared = [replace(h, share=h.seconds / total) for h in found]
+    return sorted(shared, key=lambda h: -h.seconds)
+
+
+def _growth(statements: Window[Statements] | None) -> Mapping[str, Statement]:
+    """What each statement added over the window, by query id; empty without two readings."""
+    if statements is None or len(statements) < 2:
+        return {}
+    before = {s.key: s for s in statements.first.statements}
+    grown: dict[str, Statement] = {}
+    for now in statements.last.statements:
+        then = before.get(now.key)
+        if then is not None and then.calls > now.calls:
+            then = None  # reset in between: all of it is new
+        calls = now.calls - (then.calls if then else 0)
+        if calls > 0:
+            grown[now.query_id] = Statement(
+                key=now.key,
+                query_id=now.query_id,
+                calls=calls,
+                seconds=now.seconds - (then.seconds if then else 0.0),
+                rows=now.rows - (then.rows if then else 0),
+                blocks=now.blocks - (then.blocks if then else 0),
+                blocks_read=now.blocks_read - (then.blocks_read if then else 0),
+                temp_blocks=now.temp_blocks - (then.temp_blocks if then else 0),
+                query=now.query,
+            )
+    return grown
+
+
+@dataclass(slots=True)
+class _Seen:
+    query: str
+    application: str
+    seconds: float = 0.0
+    waits: float = 0.0
+    longest: float = 0.0
+
+    @property
+    def blocked(self) -> float:
+        return self.waits / self.seconds if self.seconds else 0.0
+
+
+def _sampled(activity: Window[Activity]) -> dict[str, _Seen]:
+    """Session-seconds by query id (or text before PostgreSQL 14) from the samples."""
+    every = activity.seconds / max(1, len(activity) - 1) if len(activity) > 1 else 1.0
+    found: dict[str, _Seen] = {}
+    for sample in activity:
+        for s in sample.sessions:
+            if not (s.active or s.blocked) or not s.query:
+                continue
+            seen = found.setdefault(s.query_id or s.query, _Seen(s.query, s.label))
+            seen.seconds += every
+            seen.waits += every * s.blocked
+            seen.longest = max(seen.longest, s.query_age or 0.0)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An index that a statement lacks: its table and the columns, most selective order unknown."""
+
+    table: Table
+    columns: tuple[str, ...]
+
+
+def candidate(query: str, tables: Tables | None, pages: int) -> Candidate | None:
+    """Return the columns that the statement pins and no index of the table leads with.
+
+    Only for tables of at least ``pages`` pages that nobody locks exclusively; when any pinned
+    column already leads an index, none: that is a question for the statement's plan.
+    """
+    for predicate in equality_predicates(query) if tables else ():
+        table = tables.find(predicate.schema, predicate.table) if tables else None
+        if table is None or table.locked or table.pages < pages:
+            continue
+        if not set(predicate.columns) & set(table.leading):
+            return Candidate(table, predicate.columns[:3])
+    return None

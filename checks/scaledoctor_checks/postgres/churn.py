@@ -1,0 +1,91 @@
+"""Sessions that are opened for a handful of transactions."""
+
+from collections.abc import Iterator
+
+from scaledoctor.sdk import (
+    Confidence,
+    Evidence,
+    Finding,
+    Fix,
+    Reach,
+    Severity,
+    Step,
+    Window,
+    check,
+)
+from scaledoctor.sources.postgres import Activity, Databases
+
+SOURCE = "pg_stat_database.sessions, pg_stat_activity.backend_start"
+
+
+@check("postgres.connection-churn", step=Step.POOL)
+def connection_churn(
+    reach: Reach,
+    counters: Window[Databases],
+    window: Window[Activity],
+    /,
+    *,
+    warn: float = 5.0,
+    critical: float = 50.0,
+    transactions: float = 10.0,
+) -> Iterator[Finding]:
+    """New connections are opened for almost every transaction.
+
+    Why: each one costs a process, a fork, the authentication and cold caches: milliseconds for
+    work that often takes less than one.
+    How measured: new sessions per second from pg_stat_database (14+) over the window, else the
+    backends younger than a sample; fires from ``warn`` per second with fewer than
+    ``transactions`` transactions per session. The cost of one is our own login, measured.
+    Fix: a connection pool in the application, or pgBouncer in transaction mode.
+    When to ignore: a scheduled job that starts many short processes at once.
+    References: PostgreSQL manual, "How Connections Are Established".
+    """
+    if counters.seconds <= 0:
+        return
+    opened, done = _opened(counters, window), counters.rate(lambda c: c.transactions)
+    if opened is None or done is None or opened < warn or done / opened >= transactions:
+        return
+    young = [s.label for a in window for s in a.sessions if s.backend_age < 1.0]
+    label = max(set(young), key=lambda name: (young.count(name), name)) if young else ""
+    busy = window.mean(lambda a: sum(s.active or s.blocked for s in a.sessions))
+    logins = opened * reach.seconds
+    yield Finding(
+        subject=label or "all applications",
+        summary=(
+            f"{label or 'clients'} open {opened:.0f} connections per second, one for every "
+            f"{done / opened:.1f} transactions; a login takes {reach.seconds * 1000:.0f} ms"
+        ),
+        severity=Severity.HIGH if opened >= critical else Severity.MEDIUM,
+        confidence=Confidence.HIGH if label else Confidence.MEDIUM,
+        evidence=(
+            Evidence("new sessions", opened, "per second", warn, SOURCE),
+            Evidence("transactions per session", done / opened, "", transactions, SOURCE),
+            Evidence("our own login", reach.seconds * 1000, "ms", source="our own connection"),
+        ),
+        fixes=(
+            Fix(
+                "Keep connections in the application: a pool instead of connect per request",
+                (
+                    "# psycopg: psycopg_pool.ConnectionPool(min_size=4, max_size=10)",
+                    "# Django: DATABASES['default']['CONN_MAX_AGE'] = 60",
+                    "# SQLAlchemy: create_engine(url, pool_size=10)  -- not NullPool",
+                ),
+                language="text",
+                risk="idle connections take slots: size the pool to the busiest moment",
+                verify="SELECT sessions FROM pg_stat_database: growth per second falls to 0",
+                undo="the old setting",
+            ),
+        ),
+        impact=min(1.0, logins / (logins + max(busy, 0.1))),
+    )
+
+
+def _opened(counters: Window[Databases], window: Window[Activity]) -> float | None:
+    """New sessions per second; before PostgreSQL 14 a lower bound from what was seen."""
+    if counters.last.sessions is not None:
+        return counters.rate(lambda c: c.sessions or 0)
+    if window.seconds <= 0:
+        return None
+    at_first = {s.pid for s in window.first.sessions}
+    fresh = {s.pid for a in window for s in a.sessions} - at_first
+    return len(fresh) / window.seconds

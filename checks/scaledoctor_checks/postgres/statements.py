@@ -1,0 +1,124 @@
+"""Which statement takes the database's time, and whether it wastes it."""
+
+from collections.abc import Iterator
+
+from scaledoctor.sdk import (
+    Confidence,
+    Evidence,
+    Finding,
+    Fix,
+    Severity,
+    Step,
+    Window,
+    check,
+)
+from scaledoctor.sources.postgres import Activity, Server, Statements, Tables
+from scaledoctor.sources.postgres.session import quote
+from scaledoctor_checks.postgres._heavy import Candidate, Heavy, candidate, heavy
+from scaledoctor_checks.postgres._words import duration, statement
+
+SOURCE = "pg_stat_statements over the window, pg_stat_activity samples"
+
+SMALL = 100
+"""Pages below which a sequential scan is never a problem (traps: tables under ~100 pages)."""
+
+
+@check("postgres.statement-share", step=Step.TIGHTEN)
+def statement_share(
+    server: Server,
+    activity: Window[Activity],
+    statements: Window[Statements] | None,
+    tables: Tables | None,
+    /,
+    *,
+    share: float = 0.4,
+    sessions: float = 0.5,
+    blocks_per_call: float = 200.0,
+    blocks_per_row: float = 50.0,
+    slow: float = 1.0,
+) -> Iterator[Finding]:
+    """One statement takes most of the database's time and does more work than its result needs.
+
+    Why: what it reads in vain is CPU and memory bandwidth that every other statement lacks.
+    How measured: growth of pg_stat_statements over the window joined with samples of
+    pg_stat_activity, so that a statement that never finishes is seen too. Fires at ``share`` of
+    all statements' time and ``sessions`` sessions busy with it on average, if it touches
+    ``blocks_per_call`` blocks at ``blocks_per_row`` per row, or takes ``slow`` seconds. A cheap
+    statement that is merely frequent is reported as information.
+    Fix: the index that its predicate lacks, when there is one; else its plan.
+    When to ignore: a report that runs when nobody waits.
+    References: PostgreSQL manual, pg_stat_statements; "Indexes".
+    """
+    activity.last.require_visible(server)
+    seconds = max(activity.seconds, 1.0)
+    for one in heavy(activity, statements)[:3]:
+        if one.share < share or one.seconds / seconds < sessions:
+            return
+        reads_much = one.blocks_per_call >= blocks_per_call
+        wasteful = (reads_much and one.blocks_per_row >= blocks_per_row) or one.mean >= slow
+        index = candidate(one.query, tables, SMALL)
+        yield _finding(one, index, wasteful=wasteful, share=share, busy=one.seconds / seconds)
+
+
+def _finding(
+    one: Heavy, index: Candidate | None, *, wasteful: bool, share: float, busy: float
+) -> Finding:
+    scans = index is not None and one.blocks_per_call >= index.table.pages / 2
+    locked = one.blocked >= 0.5
+    severity = Severity.CRITICAL if one.share >= 0.6 else Severity.HIGH
+    return Finding(
+        subject=f"{index.table.label}({', '.join(index.columns)})" if index else one.query[:200],
+        summary=_summary(one, index, scans=scans),
+        severity=severity if wasteful and not locked else Severity.INFO,
+        confidence=Confidence.HIGH if scans or not index else Confidence.MEDIUM,
+        evidence=(
+            Evidence("share of statement time", one.share, "share", share, SOURCE),
+            Evidence("sessions busy with it, mean", busy, "sessions", source=SOURCE),
+            Evidence("time per call", one.mean * 1000, "ms", source=SOURCE),
+            Evidence("calls in the window", float(one.calls), "calls", source=SOURCE),
+            Evidence("blocks per call", one.blocks_per_call, "blocks of 8 kB", source=SOURCE),
+            Evidence("rows per call", one.rows / one.calls if one.calls else 0.0, "rows",
+                     source=SOURCE),
+            Evidence("share of its time waiting for locks", one.blocked, "share", source=SOURCE),
+        ),
+        fixes=tuple(_fixes(one, index)),
+        explains={"host.cpu": one.share * (1 - one.blocked)},
+        waits_for={"postgres.locks": one.blocked},
+        impact=one.share * (1 - one.blocked) if wasteful else 0.0,
+    )  # fmt: skip
+
+
+def _summary(one: Heavy, index: Candidate | None, *, scans: bool) -> str:
+    head = f"{one.share:.0%} of statement time goes to {statement(one.query, 100)}"
+    each = f"{one.mean * 1000:.0f} ms a call" if one.calls else f"running for {one.longest:.0f} s"
+    if index and scans:
+        return (
+            f"{head} ({each}): no index on {index.table.label} ({', '.join(index.columns)}), so "
+            f"each call reads {one.blocks_per_call:,.0f} of its {index.table.pages:,} pages for "
+            f"{one.rows / max(one.calls, 1):,.0f} rows"
+        )
+    if index:
+        return f"{head} ({each}): no index on {index.table.label} ({', '.join(index.columns)})"
+    return f"{head} ({each}, {one.blocks_per_call:,.0f} blocks)"
+
+
+def _fixes(one: Heavy, index: Candidate | None) -> Iterator[Fix]:
+    if index:
+        table = f"{quote(index.table.schema)}.{quote(index.table.name)}"
+        columns = ", ".join(map(quote, index.columns))
+        yield Fix(
+            f"Index {index.table.label} on {', '.join(index.columns)}",
+            (f"CREATE INDEX CONCURRENTLY ON {table} ({columns});",),
+            risk="reads the whole table once, does not block writes; each write then maintains "
+            "one more index; waits for old transactions to end",
+            verify="scaledoctor scan again: the statement's blocks per call fall",
+            undo="DROP INDEX CONCURRENTLY the new index;",
+        )
+        return
+    yield Fix(
+        "Look at its plan",
+        (f"EXPLAIN (ANALYZE, BUFFERS) {one.query};",),
+        risk="runs the statement: put real values in, and only for a SELECT",
+        verify=f"its time per call falls below {duration(one.mean)}",
+        undo="none needed",
+    )

@@ -1,0 +1,18 @@
+"""Real servers as ephemeral children: a free port, a temp folder, nothing left behind."""
+
+from scaledoctor.demo.servers.binaries import PostgresBinaries, find_postgres
+from scaledoctor.demo.servers.bouncer import PgBouncer, pgbouncer
+from scaledoctor.demo.servers.child import ServerFailed, ServerMissing
+from scaledoctor.demo.servers.pg import PostgresServer, postgres, standby_of
+
+__all__ = [
+    "PgBouncer",
+    "PostgresBinaries",
+    "PostgresServer",
+    "ServerFailed",
+    "ServerMissing",
+    "find_postgres",
+    "pgbouncer",
+    "postgres",
+    "standby_of",
+]

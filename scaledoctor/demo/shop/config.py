@@ -1,0 +1,30 @@
+"""What the service is told on its command line."""
+
+import json
+from dataclasses import asdict, dataclass
+
+from scaledoctor.demo.shop.names import Names
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfig:
+    """Where the service listens, its database and its pool; times are in seconds."""
+
+    port: int
+    dsn: str
+    application_name: str
+    names: Names
+    pool_min: int
+    pool_max: int
+    pool_timeout: float = 2.0
+    max_lifetime: float = 4.0  # short, so that a full server is felt soon
+
+    def to_json(self) -> str:
+        """The configuration as one line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "ServiceConfig":
+        """The inverse of `to_json`."""
+        fields = json.loads(text)
+        return cls(**{**fields, "names": Names(**fields["names"])})

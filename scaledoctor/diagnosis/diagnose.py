@@ -1,0 +1,78 @@
+"""The whole diagnosis: a snapshot in, a Report out; pure."""
+
+from collections.abc import Sequence
+
+from scaledoctor import __version__
+from scaledoctor.diagnosis.headroom import headroom
+from scaledoctor.diagnosis.rank import MAJOR, rank
+from scaledoctor.diagnosis.verdict import verdict
+from scaledoctor.examine import Examination, examine
+from scaledoctor.model import Finding, Kind, State
+from scaledoctor.registry import Registry
+from scaledoctor.report import SCHEMA_VERSION, Headroom, Report, Visited
+from scaledoctor.snapshot import Record, Skip, Snapshot
+
+
+def diagnose(snapshot: Snapshot, registry: Registry) -> Report:
+    """Run every resource and check and put what they say in order."""
+    seen = examine(snapshot, registry)
+    diagnoses, rows = rank(seen.uses, seen.findings), headroom(seen.uses)
+    skipped = _skipped(snapshot, seen)
+    failures = [*registry.problems, *(f for r in snapshot.records for f in r.failures)]
+    return Report(
+        schema_version=SCHEMA_VERSION,
+        tool="scaledoctor",
+        version=__version__,
+        run=f"{snapshot.started:%Y%m%dT%H%M%SZ}",
+        started=snapshot.started,
+        window=snapshot.window,
+        seconds=snapshot.seconds,
+        targets=tuple(map(_visited, snapshot.records)),
+        verdict=verdict(diagnoses, rows, snapshot.records, skipped),
+        diagnoses=diagnoses,
+        minor=_of_kind(seen.findings, Kind.LIVE, below=MAJOR),
+        risks=_of_kind(seen.findings, Kind.RISK),
+        blind_spots=_of_kind(seen.findings, Kind.BLIND_SPOT),
+        headroom=rows,
+        ruled_out=_ruled_out(rows, seen, registry),
+        skipped=skipped,
+        errored=(*failures, *seen.failures),
+        redactions=snapshot.redactions,
+    )
+
+
+def _of_kind(
+    findings: Sequence[Finding], kind: Kind, below: int | None = None
+) -> tuple[Finding, ...]:
+    found = [f for f in findings if f.kind is kind and (below is None or f.severity < below)]
+    return tuple(sorted(found, key=lambda f: (-f.severity, f.check, f.subject)))
+
+
+def _visited(record: Record) -> Visited:
+    reach = record.reach
+    return Visited(
+        name=record.name,
+        kind=record.kind,
+        address=record.address,
+        ok=reach.ok,
+        message=reach.message + (f" ({reach.enable})" if reach.enable else ""),
+        queries=sum(c.calls for c in record.costs.values()),
+        seconds=round(sum(c.seconds for c in record.costs.values()), 3),
+    )
+
+
+def _skipped(snapshot: Snapshot, seen: Examination) -> tuple[Skip, ...]:
+    """What could not be seen: one entry per check, and the facts that no check reported."""
+    told = {(s.target, s.reason) for s in seen.skips}
+    facts = [s for r in snapshot.records for s in r.skips if (r.name, s.reason) not in told]
+    return tuple(dict.fromkeys([*seen.skips, *facts]))
+
+
+def _ruled_out(rows: Sequence[Headroom], seen: Examination, registry: Registry) -> tuple[str, ...]:
+    """Resources with room, with their number, then checks that ran and found nothing."""
+    resources = [
+        f"{r.resource} {r.utilization:.0%} of {r.limit:,.4g} {r.unit}"
+        for r in rows
+        if r.state is State.OK and r.utilization is not None and r.limit is not None
+    ]
+    return (*resources, *(f"{registry.checks[i].title} ({i})" for i in seen.quiet))

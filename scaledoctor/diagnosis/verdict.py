@@ -1,0 +1,58 @@
+"""One sentence: what, the number, the confidence."""
+
+from collections.abc import Sequence
+
+from scaledoctor.diagnosis.headroom import first_to_fill
+from scaledoctor.model import Confidence, State
+from scaledoctor.report import Diagnosis, Headroom, Status, Verdict
+from scaledoctor.snapshot import Record, Skip
+
+
+def verdict(
+    diagnoses: Sequence[Diagnosis],
+    rows: Sequence[Headroom],
+    records: Sequence[Record],
+    skipped: Sequence[Skip],
+) -> Verdict:
+    """Name the bottleneck, or say that there is none and what fills up first.
+
+    Without a consumer, a saturated resource is still named, with low confidence. When nothing
+    that was named could be reached, the verdict is unknown, never healthy.
+    """
+    if diagnoses:
+        return _bottleneck(diagnoses[0])
+    full = [r for r in rows if r.state is State.SATURATED]
+    if full:
+        used = f" at {full[0].utilization:.0%}" if full[0].utilization is not None else ""
+        return Verdict(
+            Status.BOTTLENECK,
+            f"{full[0].resource} is saturated{used}; nothing that was measured explains by whom",
+            Confidence.LOW,
+        )
+    refused = [r for r in records if r.named and not r.reach.ok]
+    if refused:
+        why = "; ".join(f"{r.name}: {r.reach.message}" for r in refused)
+        return Verdict(Status.UNKNOWN, f"no verdict: {why}", Confidence.LOW)
+    return _healthy(rows, skipped)
+
+
+def _bottleneck(diagnosis: Diagnosis) -> Verdict:
+    finding = diagnosis.finding
+    return Verdict(
+        Status.BOTTLENECK, finding.summary, finding.confidence, finding=diagnosis.fingerprint
+    )
+
+
+def _healthy(rows: Sequence[Headroom], skipped: Sequence[Skip]) -> Verdict:
+    first = first_to_fill(rows)
+    sentence = "no bottleneck"
+    if first is not None and first.multiple is not None:
+        sentence += (
+            f"; {first.resource} fills up first, at {first.multiple:.1f} times this traffic "
+            f"(now {first.utilization or 0:.0%})"
+        )
+    unseen = len({s.what for s in skipped})
+    if unseen:
+        sentence += f"; {unseen} checks could not look, see skipped"
+    confidence = Confidence.MEDIUM if unseen else Confidence.HIGH
+    return Verdict(Status.HEALTHY, sentence, confidence)

@@ -1,0 +1,128 @@
+"""Run every resource and check on a snapshot: pure, and no crash stops the rest."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from scaledoctor.model import Finding, Use
+from scaledoctor.needs import Need, Shape
+from scaledoctor.registry import Registry
+from scaledoctor.sdk import Check, Resource
+from scaledoctor.snapshot import Failure, Record, Skip, Snapshot, surviving
+from scaledoctor.window import Window
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What the plug-ins said; ``quiet`` are the ids of checks that ran and found nothing."""
+
+    uses: list[Use] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    quiet: list[str] = field(default_factory=list)
+    skips: list[Skip] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    reason: str
+    enable: str
+
+
+def examine(snapshot: Snapshot, registry: Registry) -> Examination:
+    """Call each resource and check once per target that has the facts it needs."""
+    result = Examination()
+    plugins: tuple[Resource[..., Any] | Check[...], ...] = (
+        *registry.resources.values(),
+        *registry.checks.values(),
+    )
+    for plugin in plugins:
+        records = _places(plugin, snapshot, registry)
+        found = sum(_run(plugin, record, snapshot, registry, result) for record in records)
+        silent = {n.what for n in result.skips} | {n.what for n in result.failures}
+        if isinstance(plugin, Check) and records and not found and plugin.id not in silent:
+            result.quiet.append(plugin.id)
+    return result
+
+
+def _places(
+    plugin: Resource[..., Any] | Check[...], snapshot: Snapshot, registry: Registry
+) -> list[Record | None]:
+    """Where a plug-in runs: targets of its first fact's kind; once when all needs are lists."""
+    needs = plugin.signature.needs
+    if all(need.shape is Shape.EACH for need in needs):
+        return [None]
+    kinds = [registry.kind_of(n.fact) for n in needs if n.shape is not Shape.EACH]
+    kind = next((k for k in kinds if k is not None), None)
+    reached_only = kinds[0] is not None
+    return [
+        r
+        for r in snapshot.records
+        if (kind is None or r.kind == kind) and (r.reach.ok or not reached_only)
+    ]
+
+
+def _run(
+    plugin: Resource[..., Any] | Check[...],
+    record: Record | None,
+    snapshot: Snapshot,
+    registry: Registry,
+    result: Examination,
+) -> int:
+    """Run one plug-in on one target; return how many findings or uses came of it."""
+    where = record.name if record else ""
+    arguments: list[Any] = []
+    for need in plugin.signature.needs:
+        value = _value(need, record, snapshot, registry)
+        if isinstance(value, _Missing):
+            result.skips.append(Skip(plugin.id, value.reason, value.enable, where))
+            return 0
+        arguments.append(value)
+    before = len(result.findings) + len(result.uses)
+    with surviving(plugin.id, where, result.skips, result.failures):
+        given = plugin.function(*arguments)
+        several: Iterable[Any] = given if isinstance(given, Iterable) else [given]
+        for item in several:
+            if item is not None:
+                _keep(plugin, item, where, result)
+    return len(result.findings) + len(result.uses) - before
+
+
+def _keep(
+    plugin: Resource[..., Any] | Check[...], item: Any, where: str, result: Examination
+) -> None:
+    if isinstance(item, Finding):
+        finding = replace(item, target=where, check=plugin.id)
+        result.findings.append(replace(finding, step=plugin.step, title=plugin.title))
+    elif isinstance(item, Use):
+        use = replace(item, target=where, resource=plugin.id)
+        result.uses.append(replace(use, step=plugin.step, title=plugin.title))
+    else:
+        raise TypeError(f"{plugin.id} gave a {type(item).__name__}")
+
+
+def _value(
+    need: Need, record: Record | None, snapshot: Snapshot, registry: Registry
+) -> Any | _Missing:
+    name = need.fact.__name__
+    holders = [r for r in snapshot.records if name in r.samples]
+    if need.shape is Shape.EACH:
+        return [r.samples[name][-1][1] for r in holders]
+    holder = record if record and name in record.samples else None
+    if holder is None and record and registry.kind_of(need.fact) not in (None, record.kind):
+        holder = holders[0] if len(holders) == 1 else None
+    if holder is not None:
+        samples = holder.samples[name]
+        return Window(samples) if need.shape is Shape.WINDOW else samples[-1][1]
+    if need.optional:
+        return None
+    return _why(name, record)
+
+
+def _why(name: str, record: Record | None) -> _Missing:
+    notes: Mapping[str, Skip] = {s.what: s for s in record.skips} if record else {}
+    if name in notes:
+        return _Missing(notes[name].reason, notes[name].enable)
+    if record and any(f.what == name for f in record.failures):
+        return _Missing(f"reading {name} failed", "")
+    return _Missing(f"no {name} was collected", "")

@@ -1,0 +1,119 @@
+"""What a scan says: all that a renderer ever sees."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from scaledoctor.model import Confidence, Finding, State, Step
+from scaledoctor.snapshot import Failure, Skip
+
+SCHEMA_VERSION = 1
+
+
+class Status(StrEnum):
+    """The verdict in one word; ``unknown`` means that nothing could be reached."""
+
+    BOTTLENECK = "bottleneck"
+    HEALTHY = "healthy"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One sentence: what, the number, the confidence. ``finding`` is the root's fingerprint."""
+
+    status: Status
+    sentence: str
+    confidence: Confidence
+    finding: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One node of the blame chain, from the symptom down to the root.
+
+    ``share`` is the measured share of the hop before it that this one accounts for; the first
+    hop has none. ``node`` is "resource" or "finding", ``key`` its resource key or fingerprint.
+    """
+
+    node: str
+    key: str
+    text: str
+    target: str
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A root cause with what follows from it; ``score`` is impact x confidence, 0..1."""
+
+    finding: Finding
+    fingerprint: str
+    score: float
+    chain: tuple[Hop, ...] = ()
+    symptoms: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """A resource's line in the headroom table; ``multiple`` is the traffic it can still take."""
+
+    resource: str
+    target: str
+    title: str
+    used: float
+    limit: float | None
+    unit: str
+    utilization: float | None
+    waiting: float
+    errors: float
+    state: State
+    multiple: float | None
+    warn: float
+    critical: float
+    detail: str
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """A target of the scan: its role, where, whether it let us in and what the visit cost."""
+
+    name: str
+    kind: str
+    address: str
+    ok: bool
+    message: str
+    queries: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The result of one scan. Ranked diagnoses first; risks and blind spots apart."""
+
+    schema_version: int
+    tool: str
+    version: str
+    run: str
+    started: datetime
+    window: float
+    seconds: float
+    targets: tuple[Visited, ...]
+    verdict: Verdict
+    diagnoses: tuple[Diagnosis, ...]
+    minor: tuple[Finding, ...]
+    risks: tuple[Finding, ...]
+    blind_spots: tuple[Finding, ...]
+    headroom: tuple[Headroom, ...]
+    ruled_out: tuple[str, ...]
+    skipped: tuple[Skip, ...]
+    errored: tuple[Failure, ...]
+    redactions: Mapping[str, int]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Every finding, roots and symptoms first."""
+        live = [f for d in self.diagnoses for f in (d.finding, *d.symptoms)]
+        return (*live, *self.minor, *self.risks, *self.blind_spots)

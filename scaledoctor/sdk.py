@@ -1,0 +1,212 @@
+"""All that a plug-in author imports.
+
+Four kinds of plug-in, one shape: a function says what it needs by its annotations and what can
+be tuned by its keyword defaults. A decorated function is still called as a plain function.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from scaledoctor.errors import ScaledoctorError, Unavailable, Unreachable
+from scaledoctor.model import (
+    Confidence,
+    Evidence,
+    Finding,
+    Fix,
+    Kind,
+    Severity,
+    State,
+    Step,
+    Use,
+)
+from scaledoctor.needs import Need, Shape, Signature, signature
+from scaledoctor.redact import Redactor
+from scaledoctor.report import Report
+from scaledoctor.targets import Reach, Target
+from scaledoctor.window import Window
+
+__all__ = [
+    "Cadence", "Check", "Confidence", "Evidence", "Finding", "Fix", "Kind", "Need", "Probe",
+    "Reach", "Redactor", "Renderer", "Report", "Resource", "ScaledoctorError", "Severity", "Shape",
+    "Source", "State", "Step", "Style", "Target", "Unavailable", "Unreachable", "Use", "Window",
+    "check", "fact", "probe", "report", "resource", "source",
+]  # fmt: skip
+
+P = ParamSpec("P")
+T = TypeVar("T")
+C = TypeVar("C", bound=type)
+
+
+class Cadence(StrEnum):
+    """When a probe is read: at the start, at both edges of the window, sampled, or at the end."""
+
+    ONCE = "once"
+    EDGES = "edges"
+    SAMPLED = "sampled"
+    LAST = "last"
+
+
+class _Documented:
+    """What every plug-in object derives from its function."""
+
+    function: Callable[..., Any]
+
+    @property
+    def doc(self) -> str:
+        """The function's docstring, dedented."""
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def title(self) -> str:
+        """The docstring's first line without its full stop."""
+        return self.doc.partition("\n")[0].rstrip(".")
+
+    @property
+    def module(self) -> str:
+        """Where the function was defined."""
+        return self.function.__module__
+
+    @cached_property
+    def signature(self) -> Signature:
+        """Needs, thresholds and return type; TypeError when the annotations are wrong."""
+        return signature(self.function)
+
+
+@dataclass(frozen=True)
+class Check(_Documented, Generic[P]):
+    """A registered check: facts in, findings out."""
+
+    id: str
+    step: Step
+    function: Callable[P, Iterable[Finding]]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Iterable[Finding]:
+        """Run it on plain facts."""
+        return self.function(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class Resource(_Documented, Generic[P, T]):
+    """A registered resource: facts in, a Use (or several, or None) out."""
+
+    id: str
+    step: Step
+    function: Callable[P, T]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run it on plain facts."""
+        return self.function(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class Probe(_Documented, Generic[P, T]):
+    """A registered probe: a session and earlier facts in, one fact out."""
+
+    cost: str
+    cadence: Cadence
+    function: Callable[P, Awaitable[T]]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """Read the fact."""
+        return self.function(*args, **kwargs)
+
+    @property
+    def session(self) -> type:
+        """The class of session that it reads from: its first parameter."""
+        return self.signature.needs[0].fact
+
+    @property
+    def inputs(self) -> tuple[Need, ...]:
+        """The facts that it needs first."""
+        return self.signature.needs[1:]
+
+    @property
+    def gives(self) -> type:
+        """The fact's class."""
+        returns: type = self.signature.returns
+        return returns
+
+
+@dataclass(frozen=True)
+class Source(_Documented, Generic[T]):
+    """A registered source: how to open a session on a target of its kind."""
+
+    kind: str
+    session: type[T]
+    function: Callable[[Target, Redactor], AbstractAsyncContextManager[T]]
+
+
+def fact(cls: C) -> C:
+    """Mark a frozen dataclass as a fact: what sources give and checks read.
+
+    Raises:
+        TypeError: it is not a frozen dataclass.
+
+    """
+    params = getattr(cls, "__dataclass_params__", None)
+    if not dataclasses.is_dataclass(cls) or params is None or not params.frozen:
+        raise TypeError(f"@fact needs a frozen dataclass: {cls.__qualname__}")
+    return cls
+
+
+def check(id: str, *, step: Step) -> Callable[[Callable[P, Iterable[Finding]]], Check[P]]:  # noqa: A002  the word users know
+    """Register a check under ``area.kebab-name``, stable for ever, at a step of the fix path."""
+    return lambda function: Check(id, step, function)
+
+
+def resource(id: str, *, step: Step) -> Callable[[Callable[P, T]], Resource[P, T]]:  # noqa: A002  the word users know
+    """Register what can saturate, under ``area.kebab-name``."""
+    return lambda function: Resource(id, step, function)
+
+
+def probe(
+    *, cost: str, cadence: Cadence = Cadence.ONCE
+) -> Callable[[Callable[P, Awaitable[T]]], Probe[P, T]]:
+    """Register how a fact is read; ``cost`` says what one reading costs the target."""
+    return lambda function: Probe(cost, cadence, function)
+
+
+def source(
+    kind: str, session: type[T]
+) -> Callable[
+    [Callable[[Target, Redactor], AbstractAsyncContextManager[T]]],
+    Source[T],
+]:
+    """Register how to open a session on targets of ``kind``.
+
+    The function raises :class:`Unreachable` when the target does not let us in.
+    """
+    return lambda function: Source(kind, session, function)
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How to draw: colour or not, columns, unicode or ASCII, and how much (-1 quiet .. 2)."""
+
+    color: bool = False
+    width: int = 80
+    unicode: bool = True
+    verbosity: int = 0
+
+
+@dataclass(frozen=True)
+class Renderer(_Documented):
+    """A registered report format: a Report in, text out; pure."""
+
+    name: str
+    function: Callable[[Report, Style], str]
+
+    def __call__(self, report: Report, style: Style) -> str:
+        """Render."""
+        return self.function(report, style)
+
+
+def report(name: str) -> Callable[[Callable[[Report, Style], str]], Renderer]:
+    """Register a report format under the name that ``-o NAME[:PATH]`` takes."""
+    return lambda function: Renderer(name, function)

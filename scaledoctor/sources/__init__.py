@@ -1,0 +1,1 @@
+"""The built-in sources: they read, redact and keep deadlines; they never judge."""

@@ -1,0 +1,26 @@
+"""PostgreSQL 13 to 18: each fact stands next to the query that fills it."""
+
+from scaledoctor.sources.postgres.activity import Activity, Session
+from scaledoctor.sources.postgres.counters import DatabaseCounters, Databases
+from scaledoctor.sources.postgres.locks import Lock, LockTable
+from scaledoctor.sources.postgres.server import Server, Settings
+from scaledoctor.sources.postgres.statements import Statement, Statements
+from scaledoctor.sources.postgres.tables import Table, Tables
+from scaledoctor.sources.postgres.xmin import XminHolder, XminHolders
+
+__all__ = [
+    "Activity",
+    "DatabaseCounters",
+    "Databases",
+    "Lock",
+    "LockTable",
+    "Server",
+    "Session",
+    "Settings",
+    "Statement",
+    "Statements",
+    "Table",
+    "Tables",
+    "XminHolder",
+    "XminHolders",
+]

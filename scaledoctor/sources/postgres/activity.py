@@ -1,0 +1,125 @@
+"""Who is connected and what each one does or waits for, twice a second."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from scaledoctor.sdk import Cadence, Unavailable, fact, probe
+from scaledoctor.sources.postgres.server import Server
+from scaledoctor.sources.postgres.session import PostgresSession
+
+HEAVYWEIGHT = ("relation", "tuple", "transactionid", "virtualxid", "object", "advisory", "spectoken")
+"""Wait events of type Lock that mean another session's lock. ``extend`` and ``frozenid`` are the
+server's own housekeeping: nobody can be terminated to end them."""
+
+
+@fact
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One client session; ages in seconds, None where there is nothing to age.
+
+    ``state`` is empty when this role may not see it. ``blockers`` are the pids that hold what it
+    waits for. ``query`` is without literals, only kept for sessions that are not plainly idle.
+    ``xid_age`` is in transactions: the older of its xid and its xmin.
+    """
+
+    pid: int
+    database: str
+    user: str
+    application: str
+    client: str
+    state: str
+    wait_type: str
+    wait_event: str
+    backend_age: float
+    transaction_age: float | None
+    query_age: float | None
+    state_age: float | None
+    xid_age: int | None
+    query_id: str
+    query: str
+    blockers: tuple[int, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """How people know it: its application_name, else its user."""
+        return self.application or self.user or "unknown"
+
+    @property
+    def blocked(self) -> bool:
+        """Waits for another session's heavyweight lock."""
+        return self.wait_type == "Lock" and self.wait_event in HEAVYWEIGHT
+
+    @property
+    def active(self) -> bool:
+        """Runs a statement: on CPU, in I/O, or waiting inside the server."""
+        return self.state in ("active", "fastpath function call") and self.wait_type != "Client"
+
+    @property
+    def idle_in_transaction(self) -> bool:
+        """Holds a transaction open and does nothing."""
+        return self.state.startswith("idle in transaction")
+
+
+@fact
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """All client sessions but ours at one moment; ``others`` counts our own and hidden kinds."""
+
+    sessions: tuple[Session, ...]
+    hidden: int
+    own: int
+
+    def require_visible(self, server: Server) -> None:
+        """Raise Unavailable unless the sessions' states can be seen."""
+        if self.hidden:
+            raise Unavailable(
+                f"role {server.role} cannot see what {self.hidden} of {len(self.sessions)} "
+                "sessions do",
+                server.grant,
+            )
+
+
+_ACTIVITY = """
+SELECT a.pid, coalesce(a.datname::text, '') AS database, coalesce(a.usename::text, '') AS "user",
+       coalesce(a.application_name, '') AS application,
+       CASE WHEN a.client_addr IS NOT NULL THEN host(a.client_addr) ELSE '' END AS client,
+       coalesce(a.state, '') AS state,
+       coalesce(a.wait_event_type, '') AS wait_type, coalesce(a.wait_event, '') AS wait_event,
+       coalesce(extract(epoch FROM clock_timestamp() - a.backend_start), 0)::float8 AS backend_age,
+       extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS transaction_age,
+       extract(epoch FROM clock_timestamp() - a.query_start)::float8 AS query_age,
+       extract(epoch FROM clock_timestamp() - a.state_change)::float8 AS state_age,
+       greatest(age(a.backend_xid), age(a.backend_xmin)) AS xid_age,
+       {query_id} AS query_id,
+       CASE WHEN a.state = 'idle' THEN '' ELSE left(coalesce(a.query, ''), 4000) END AS query,
+       CASE WHEN a.wait_event_type = 'Lock' THEN pg_blocking_pids(a.pid) END AS blockers,
+       a.query = '<insufficient privilege>' AS hidden
+FROM pg_stat_activity a
+WHERE a.datid IS NOT NULL AND a.usesysid IS NOT NULL
+  AND (a.backend_type = 'client backend' OR a.backend_type IS NULL)
+"""
+
+
+@probe(cost="1 query, 1 to 3 ms, twice a second", cadence=Cadence.SAMPLED)
+async def activity(pg: PostgresSession) -> Activity:
+    """Read pg_stat_activity; pg_blocking_pids only for the sessions that wait for a lock."""
+    query_id = "coalesce(a.query_id::text, '')" if pg.version >= 140000 else "''"
+    rows = await pg.rows(_ACTIVITY.format(query_id=query_id))
+    others = [r for r in rows if r["application"] != "scaledoctor" and r["pid"] != pg.pid]
+    return Activity(
+        sessions=tuple(_session(pg, row) for row in others),
+        hidden=sum(bool(row["hidden"]) for row in others),
+        own=len(rows) - len(others),
+    )
+
+
+def _session(pg: PostgresSession, row: dict[str, Any]) -> Session:
+    text = pg.redactor.text
+    row = {k: v for k, v in row.items() if k != "hidden"}
+    for age in ("backend_age", "transaction_age", "query_age", "state_age"):
+        row[age] = None if row[age] is None else round(max(0.0, row[age]), 3)
+    for name in ("database", "user", "application"):
+        row[name] = text(row[name])
+    row["query"] = pg.redactor.sql(row["query"])
+    row["blockers"] = tuple(row["blockers"] or ())
+    return Session(**row)
