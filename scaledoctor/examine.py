@@ -1,5 +1,6 @@
 """Run every resource and check on a snapshot: pure, and no crash stops the rest."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,11 +15,16 @@ from scaledoctor.window import Window
 
 @dataclass(frozen=True)
 class Examination:
-    """What the plug-ins said; ``quiet`` are the ids of checks that ran and found nothing."""
+    """What the plug-ins said.
+
+    ``quiet`` are the ids of checks that ran and found nothing; ``looked`` counts, by target, the
+    plug-ins that could look.
+    """
 
     uses: list[Use] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     quiet: list[str] = field(default_factory=list)
+    looked: Counter[str] = field(default_factory=Counter)
     skips: list[Skip] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
@@ -75,16 +81,20 @@ def _run(
     for need in plugin.signature.needs:
         value = _value(need, record, snapshot, registry)
         if isinstance(value, _Missing):
+            if record and not record.reach.ok:
+                return 0  # the target's own line says why
             result.skips.append(Skip(plugin.id, value.reason, value.enable, where))
             return 0
         arguments.append(value)
     before = len(result.findings) + len(result.uses)
+    notes = len(result.skips) + len(result.failures)
     with surviving(plugin.id, where, result.skips, result.failures):
         given = plugin.function(*arguments)
         several: Iterable[Any] = given if isinstance(given, Iterable) else [given]
         for item in several:
             if item is not None:
                 _keep(plugin, item, where, result)
+    result.looked[where] += notes == len(result.skips) + len(result.failures)
     return len(result.findings) + len(result.uses) - before
 
 

@@ -7,7 +7,7 @@ from scaledoctor.diagnosis.headroom import headroom
 from scaledoctor.diagnosis.rank import MAJOR, rank
 from scaledoctor.diagnosis.verdict import verdict
 from scaledoctor.examine import Examination, examine
-from scaledoctor.model import Finding, Kind, State
+from scaledoctor.model import Finding, Kind, State, Step
 from scaledoctor.registry import Registry
 from scaledoctor.report import SCHEMA_VERSION, Headroom, Report, Visited
 from scaledoctor.snapshot import Record, Skip, Snapshot
@@ -28,7 +28,7 @@ def diagnose(snapshot: Snapshot, registry: Registry) -> Report:
         window=snapshot.window,
         seconds=snapshot.seconds,
         targets=tuple(map(_visited, snapshot.records)),
-        verdict=verdict(diagnoses, rows, snapshot.records, skipped),
+        verdict=verdict(diagnoses, rows, snapshot.records, skipped, seen.looked),
         diagnoses=diagnoses,
         minor=_of_kind(seen.findings, Kind.LIVE, below=MAJOR),
         risks=_of_kind(seen.findings, Kind.RISK),
@@ -75,4 +75,6 @@ def _ruled_out(rows: Sequence[Headroom], seen: Examination, registry: Registry) 
         for r in rows
         if r.state is State.OK and r.utilization is not None and r.limit is not None
     ]
-    return (*resources, *(f"{registry.checks[i].title} ({i})" for i in seen.quiet))
+    quiet = [registry.checks[i] for i in seen.quiet]
+    # A check of the first step looks for blind spots: its silence rules no cause out.
+    return (*resources, *(f"{c.title} ({c.id})" for c in quiet if c.step is not Step.IDENTIFY))

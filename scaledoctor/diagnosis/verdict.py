@@ -1,6 +1,6 @@
 """One sentence: what, the number, the confidence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from scaledoctor.diagnosis.headroom import first_to_fill
 from scaledoctor.model import Confidence, State
@@ -13,11 +13,13 @@ def verdict(
     rows: Sequence[Headroom],
     records: Sequence[Record],
     skipped: Sequence[Skip],
+    looked: Mapping[str, int],
 ) -> Verdict:
     """Name the bottleneck, or say that there is none and what fills up first.
 
-    Without a consumer, a saturated resource is still named, with low confidence. When nothing
-    that was named could be reached, the verdict is unknown, never healthy.
+    Without a consumer, a saturated resource is still named, with low confidence. When a named
+    target could not be reached, or most plug-ins could not look at it, the verdict is unknown,
+    never healthy. ``looked`` counts by target the plug-ins that could look.
     """
     if diagnoses:
         return _bottleneck(diagnoses[0])
@@ -33,6 +35,14 @@ def verdict(
     if refused:
         why = "; ".join(f"{r.name}: {r.reach.message}" for r in refused)
         return Verdict(Status.UNKNOWN, f"no verdict: {why}", Confidence.LOW)
+    for record in records:
+        blind = [s for s in skipped if s.target == record.name]
+        if record.named and len({s.what for s in blind}) >= looked.get(record.name, 0):
+            enable = f" ({blind[0].enable})" if blind and blind[0].enable else ""
+            why = f"{record.name}: {blind[0].reason if blind else 'nothing to look at'}{enable}"
+            return Verdict(
+                Status.UNKNOWN, f"no verdict, too little was seen: {why}", Confidence.LOW
+            )
     return _healthy(rows, skipped)
 
 
@@ -51,8 +61,7 @@ def _healthy(rows: Sequence[Headroom], skipped: Sequence[Skip]) -> Verdict:
             f"; {first.resource} fills up first, at {first.multiple:.1f} times this traffic "
             f"(now {first.utilization or 0:.0%})"
         )
-    unseen = len({s.what for s in skipped})
-    if unseen:
-        sentence += f"; {unseen} checks could not look, see skipped"
-    confidence = Confidence.MEDIUM if unseen else Confidence.HIGH
+    if skipped:
+        sentence += "; not everything could be seen, see skipped"
+    confidence = Confidence.MEDIUM if skipped else Confidence.HIGH
     return Verdict(Status.HEALTHY, sentence, confidence)

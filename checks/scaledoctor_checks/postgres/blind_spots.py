@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Kind, Severity, Step, check
 from scaledoctor.sources.postgres import Server, Settings, Statements
+from scaledoctor_checks.postgres._words import literal
 
 RELOAD = "SELECT pg_reload_conf();"
 
@@ -17,6 +18,31 @@ def _blind(subject: str, summary: str, evidence: Evidence, fix: Fix) -> Finding:
         fixes=(fix,),
         kind=Kind.BLIND_SPOT,
     )
+
+
+@check("postgres.role-blind", step=Step.IDENTIFY)
+def role_blind(server: Server, /) -> Iterator[Finding]:
+    """The scanning role is not in pg_monitor, so it sees only its own sessions.
+
+    Why: what the others do, wait for and run is hidden; a lock or a leak stays invisible.
+    How measured: pg_has_role(session_user, 'pg_read_all_stats', 'USAGE').
+    Fix: one GRANT; it gives no access to any table.
+    When to ignore: never.
+    References: PostgreSQL manual, "Predefined Roles".
+    """
+    if not server.sees_all:
+        yield _blind(
+            f"role {server.role}",
+            f"role {server.role} is not in pg_monitor: it sees only its own sessions",
+            Evidence("member of pg_read_all_stats", "no", source="pg_roles"),
+            Fix(
+                f"Let {server.role} see what the others do",
+                (server.grant,),
+                risk="none: statistics only, no rows",
+                verify=f"SELECT pg_has_role({literal(server.role)}, 'pg_monitor', 'USAGE');",
+                undo=server.grant.replace("GRANT", "REVOKE").replace(" TO ", " FROM "),
+            ),
+        )
 
 
 @check("postgres.statements-unseen", step=Step.IDENTIFY)
@@ -51,7 +77,9 @@ def statements_unseen(server: Server, settings: Settings, /) -> Iterator[Finding
 
 
 @check("postgres.statements-evicted", step=Step.IDENTIFY)
-def statements_evicted(statements: Statements, /, *, evicted: int = 1000) -> Iterator[Finding]:
+def statements_evicted(
+    statements: Statements | None, /, *, evicted: int = 1000
+) -> Iterator[Finding]:
     """pg_stat_statements forgets statements because it is too small.
 
     Why: what was evicted is missing from every sum.
@@ -60,12 +88,13 @@ def statements_evicted(statements: Statements, /, *, evicted: int = 1000) -> Ite
     When to ignore: after a one-off flood of ad-hoc statements.
     References: PostgreSQL manual, pg_stat_statements_info.
     """
-    if (statements.evicted or 0) < evicted:
+    count = statements.evicted if statements and statements.evicted else 0
+    if count < evicted:
         return
     yield _blind(
         "pg_stat_statements.max",
-        f"pg_stat_statements has evicted statements {statements.evicted:,} times",
-        Evidence("evictions", float(statements.evicted or 0), "", evicted,
+        f"pg_stat_statements has evicted statements {count:,} times",
+        Evidence("evictions", float(count), "", evicted,
                  "pg_stat_statements_info"),
         Fix(
             "Make room for more statements (needs a restart)",

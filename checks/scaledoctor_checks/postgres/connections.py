@@ -225,10 +225,11 @@ def connections_refused(reach: Reach, /) -> Iterator[Finding]:
     """
     if reach.category not in ("slots", "limit"):
         return
-    which = "its connection slots" if reach.category == "slots" else "a connection limit"
+    slots = reach.category == "slots"
+    which = "all its slots are" if slots else "a limit of the role or the database is"
     yield Finding(
-        subject=which,
-        summary=f"PostgreSQL refuses new connections, {which} reached: {reach.message}",
+        subject="connection slots" if slots else "connection limit",
+        summary=f"PostgreSQL refuses new connections: {which} gone ({reach.message})",
         severity=Severity.CRITICAL,
         evidence=(
             Evidence("login refused with SQLSTATE", reach.code, source="our own connection"),

@@ -103,10 +103,20 @@ async def open_connection(target: Target) -> "AsyncConnection[dict[str, Any]]":
 
 
 def refusal(text: str) -> Unreachable:
-    """Classify what the server, the pooler or libpq said; the message is its last line."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no reason given"]
-    words = re.sub(r"^.*?(?:FATAL|ERROR):\s*", "", lines[-1])
+    """Classify what the server, the pooler or libpq said; the message is its telling line."""
+    words = _telling_line(text)
     for pattern, category, code, enable in _REFUSALS:
         if re.search(pattern, text, re.IGNORECASE):
+            if category == "timeout":
+                words = f"no answer within {CONNECT_TIMEOUT} s"
             return Unreachable(category, words, code, enable)
     return Unreachable("refused", words, "", "is the server running, are host and port right?")
+
+
+def _telling_line(text: str) -> str:
+    """The server's last FATAL or ERROR, else libpq's first line without where it connected to."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no reason given"]
+    said = [line for line in lines if re.search(r"\b(?:FATAL|ERROR):", line)]
+    if said:
+        return re.sub(r"^.*?\b(?:FATAL|ERROR):\s*", "", said[-1])
+    return re.sub(r"^.*?connection to server (?:at|on) .*? failed: ", "", lines[0])

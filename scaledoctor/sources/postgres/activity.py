@@ -7,7 +7,15 @@ from scaledoctor.sdk import Cadence, Unavailable, fact, probe
 from scaledoctor.sources.postgres.server import Server
 from scaledoctor.sources.postgres.session import PostgresSession
 
-HEAVYWEIGHT = ("relation", "tuple", "transactionid", "virtualxid", "object", "advisory", "spectoken")
+HEAVYWEIGHT = (
+    "relation",
+    "tuple",
+    "transactionid",
+    "virtualxid",
+    "object",
+    "advisory",
+    "spectoken",
+)
 """Wait events of type Lock that mean another session's lock. ``extend`` and ``frozenid`` are the
 server's own housekeeping: nobody can be terminated to end them."""
 

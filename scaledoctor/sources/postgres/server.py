@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scaledoctor.sdk import fact, probe
-from scaledoctor.sources.postgres.session import PostgresSession
+from scaledoctor.sources.postgres.session import GRANT, PostgresSession, quote
 
 
 @fact
@@ -42,7 +42,7 @@ class Server:
     @property
     def grant(self) -> str:
         """What lets this role see everything that we look at."""
-        return f"GRANT pg_monitor TO {self.role};"
+        return GRANT.format(role=quote(self.role))
 
 
 @fact

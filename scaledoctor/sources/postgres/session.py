@@ -44,6 +44,7 @@ class PostgresSession:
     pooled: bool
     local: bool
     memory: dict[str, Any] = field(default_factory=dict)
+    lost: str = ""
 
     async def rows(
         self, query: str, parameters: Mapping[str, Any] | None = None
@@ -55,6 +56,8 @@ class PostgresSession:
         """
         import psycopg
 
+        if self.lost:
+            raise Unavailable(self.lost)
         try:
             if not self.pooled:
                 return await self._run(query, parameters)
@@ -71,7 +74,15 @@ class PostgresSession:
         except psycopg.errors.LockNotAvailable:
             raise Unavailable("an exclusive lock on a system catalogue is in the way") from None
         except psycopg.OperationalError as error:
-            raise Unavailable(f"connection lost: {self.redactor.text(_line(error))}") from None
+            raise Unavailable(self._gone(_line(error))) from None
+
+    def _gone(self, words: str) -> str:
+        """Remember why the connection ended, for every later reading."""
+        if self.connection.closed:
+            self.lost = f"connection lost: {self.redactor.text(words)}"
+            if "statement pooling mode" in words:
+                self.lost = "the pooler is in statement mode: no guard can be set through it"
+        return self.lost or self.redactor.text(words)
 
     async def _run(self, query: str, parameters: Mapping[str, Any] | None) -> list[dict[str, Any]]:
         cursor = await self.connection.execute((TAG + query).encode(), parameters)

@@ -1,0 +1,5 @@
+"""Allow ``python -m scaledoctor``."""
+
+from scaledoctor.cli import main
+
+main()

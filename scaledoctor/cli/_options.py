@@ -1,0 +1,65 @@
+"""Options that several commands share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scaledoctor.model import Severity
+
+Dsn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dsn",
+        metavar="DSN",
+        help="PostgreSQL to look at (repeatable); without it DATABASE_URL or PG* are used. "
+        "Keep the password in PGPASSWORD or ~/.pgpass: a command line is visible to others.",
+    ),
+]
+
+Window = Annotated[
+    float,
+    typer.Option(min=0, max=600, metavar="SECONDS", help="How long to look; 0 is one shot."),
+]
+
+ChecksDir = Annotated[
+    list[Path] | None,
+    typer.Option("--checks-dir", metavar="FOLDER", help="Local check files too (repeatable)."),
+]
+
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only the verdict and the causes.")]
+
+Verbose = Annotated[
+    int, typer.Option("-v", "--verbose", count=True, help="Minor findings; -vv for everything.")
+]
+
+ShowLiterals = Annotated[
+    bool, typer.Option("--show-literals", help="Keep the literals of SQL statements.")
+]
+
+
+class Color(StrEnum):
+    """When to use colour."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class FailOn(StrEnum):
+    """From which severity a finding makes the exit code 1."""
+
+    NONE = "none"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def severity(self) -> Severity | None:
+        """The severity, None for ``none``."""
+        return None if self is FailOn.NONE else Severity[self.name]
+
+
+ColorOption = Annotated[Color, typer.Option("--color", help="Colour in the terminal report.")]

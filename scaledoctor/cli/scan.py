@@ -1,0 +1,67 @@
+"""``scaledoctor scan``: look, then say what the bottleneck is."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scaledoctor.cli import _options as opt
+from scaledoctor.errors import Exit
+from scaledoctor.report import Report, Status
+
+Formats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-o", "--output", metavar="FORMAT[:PATH]", help="terminal, markdown or json (repeatable)."
+    ),
+]
+
+Saved = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="FILE", help="Read a file made by scaledoctor collect."),
+]
+
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit 4 when something could not be looked at.")
+]
+
+
+def scan(
+    dsn: opt.Dsn = None,
+    window: opt.Window = 10.0,
+    saved: Saved = None,
+    output: Formats = None,
+    fail_on: Annotated[
+        opt.FailOn, typer.Option(help="Exit 1 from this severity on.")
+    ] = opt.FailOn.NONE,
+    strict: Strict = False,
+    checks_dir: opt.ChecksDir = None,
+    color: opt.ColorOption = opt.Color.AUTO,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = 0,
+    show_literals: opt.ShowLiterals = False,
+) -> int:
+    """Look at a running system and name its bottleneck."""
+    from scaledoctor.cli._output import outputs, write
+    from scaledoctor.cli._run import collected
+    from scaledoctor.diagnosis import diagnose
+    from scaledoctor.registry import load
+
+    registry = load(tuple(checks_dir or ()))
+    found = outputs(output or [], registry)
+    snapshot = collected(registry, dsn, window, saved, quiet=quiet, show_literals=show_literals)
+    report = diagnose(snapshot, registry)
+    write(report, found, color, -1 if quiet else verbose)
+    return exit_code(report, fail_on, strict=strict)
+
+
+def exit_code(report: Report, fail_on: opt.FailOn, *, strict: bool) -> Exit:
+    """The exit code of a scan, by the table in the README."""
+    if report.verdict.status is Status.UNKNOWN and not all(t.ok for t in report.targets):
+        return Exit.UNREACHABLE
+    limit = fail_on.severity
+    if limit is not None and any(f.severity >= limit for f in report.findings):
+        return Exit.FINDINGS
+    if strict and (report.skipped or report.errored or not all(t.ok for t in report.targets)):
+        return Exit.PARTIAL
+    return Exit.OK
