@@ -89,7 +89,7 @@ def _finding(
 
 
 def _summary(one: Heavy, index: Candidate | None, *, scans: bool) -> str:
-    head = f"{one.share:.0%} of statement time goes to {statement(one.query, 100)}"
+    head = f"{one.share:.0%} of statement time goes to {statement(one.query, 70)}"
     each = f"{one.mean * 1000:.0f} ms a call" if one.calls else f"running for {one.longest:.0f} s"
     if index and scans:
         return (
@@ -106,13 +106,15 @@ def _fixes(one: Heavy, index: Candidate | None) -> Iterator[Fix]:
     if index:
         table = f"{quote(index.table.schema)}.{quote(index.table.name)}"
         columns = ", ".join(map(quote, index.columns))
+        name = "_".join((index.table.name, *index.columns, "idx"))[:63]
+        whole = f"{quote(index.table.schema)}.{quote(name)}"
         yield Fix(
             f"Index {index.table.label} on {', '.join(index.columns)}",
-            (f"CREATE INDEX CONCURRENTLY ON {table} ({columns});",),
+            (f"CREATE INDEX CONCURRENTLY {quote(name)} ON {table} ({columns});",),
             risk="reads the whole table once, does not block writes; each write then maintains "
             "one more index; waits for old transactions to end",
             verify="scaledoctor scan again: the statement's blocks per call fall",
-            undo="DROP INDEX CONCURRENTLY the new index;",
+            undo=f"DROP INDEX CONCURRENTLY {whole};",
         )
         return
     yield Fix(
