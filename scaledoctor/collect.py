@@ -126,7 +126,7 @@ class _Visit:
 
     async def _open(self, stack: AsyncExitStack) -> Any:
         self.observer(self.target.name, "connecting", 0.0)
-        began = monotonic()
+        began, port = monotonic(), self.target.local_port
         session: Any = None
         if self.source is None:
             message = f"no plug-in reads targets of kind {self.target.kind}"
@@ -137,14 +137,14 @@ class _Visit:
                 session = await stack.enter_async_context(
                     self.source.function(self.target, self.redactor)
                 )
-            self.reach = Reach(ok=True, seconds=monotonic() - began)
+            self.reach = Reach(True, monotonic() - began, local_port=port)
         except TimeoutError:
             message = f"accepts but does not answer within {CONNECT_SECONDS:g} s"
-            self.reach = Reach(False, monotonic() - began, "timeout", "", message)
+            self.reach = Reach(False, monotonic() - began, "timeout", "", message, "", port)
         except Unreachable as no:
             text = self.redactor.text(no.message)
             took = monotonic() - began
-            self.reach = Reach(False, took, no.category, no.code, text, no.enable)
+            self.reach = Reach(False, took, no.category, no.code, text, no.enable, port)
         return session
 
     async def _read(self, session: Any) -> None:

@@ -54,12 +54,15 @@ def examine(snapshot: Snapshot, registry: Registry) -> Examination:
 def _places(
     plugin: Resource[..., Any] | Check[...], snapshot: Snapshot, registry: Registry
 ) -> list[Record | None]:
-    """Where a plug-in runs: targets of its first fact's kind; once when all needs are lists."""
+    """Where a plug-in runs: targets of its first fact's kind; once when all needs are lists.
+
+    Core facts have no kind: a plug-in that begins with one also sees targets not reached.
+    """
     needs = plugin.signature.needs
     if all(need.shape is Shape.EACH for need in needs):
         return [None]
     kinds = [registry.kind_of(n.fact) for n in needs if n.shape is not Shape.EACH]
-    kind = next((k for k in kinds if k is not None), None)
+    kind = plugin.on or next((k for k in kinds if k is not None), None)
     reached_only = kinds[0] is not None
     return [
         r

@@ -84,6 +84,7 @@ class Check(_Documented, Generic[P]):
 
     id: str
     step: Step
+    on: str
     function: Callable[P, Iterable[Finding]]
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Iterable[Finding]:
@@ -97,6 +98,7 @@ class Resource(_Documented, Generic[P, T]):
 
     id: str
     step: Step
+    on: str
     function: Callable[P, T]
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -155,14 +157,28 @@ def fact(cls: C) -> C:
     return cls
 
 
-def check(id: str, *, step: Step) -> Callable[[Callable[P, Iterable[Finding]]], Check[P]]:  # noqa: A002  the word users know
-    """Register a check under ``area.kebab-name``, stable for ever, at a step of the fix path."""
-    return lambda function: Check(id, step, function)
+def check(
+    id: str,  # noqa: A002  the word users know
+    *,
+    step: Step,
+    on: str = "",
+) -> Callable[[Callable[P, Iterable[Finding]]], Check[P]]:
+    """Register a check under ``area.kebab-name``, stable for ever, at a step of the fix path.
+
+    It runs once per target of the kind that its first fact comes from; ``on`` names the kind
+    where the facts do not tell.
+    """
+    return lambda function: Check(id, step, on, function)
 
 
-def resource(id: str, *, step: Step) -> Callable[[Callable[P, T]], Resource[P, T]]:  # noqa: A002  the word users know
-    """Register what can saturate, under ``area.kebab-name``."""
-    return lambda function: Resource(id, step, function)
+def resource(
+    id: str,  # noqa: A002  the word users know
+    *,
+    step: Step,
+    on: str = "",
+) -> Callable[[Callable[P, T]], Resource[P, T]]:
+    """Register what can saturate, under ``area.kebab-name``; ``on`` as for :func:`check`."""
+    return lambda function: Resource(id, step, on, function)
 
 
 def probe(

@@ -11,7 +11,8 @@ class Target:
     """One system to look at.
 
     ``name`` is its stable role ("postgres:shop", "host"), part of fingerprints; ``address`` is
-    for people and never holds a secret; ``dsn`` may hold one and is never stored or printed.
+    for people and never holds a secret; ``dsn`` may hold one and is never stored or printed;
+    ``local_port`` is set when the address is one of this machine.
     """
 
     kind: str
@@ -19,6 +20,7 @@ class Target:
     address: str
     dsn: str = field(default="", repr=False)
     named: bool = True
+    local_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Reach:
 
     ``seconds`` is the time to a usable session. When ``ok`` is False, ``category`` is one word
     ("slots", "auth", "dns", "tls", "timeout", "refused", ...) and ``code`` the system's own.
+    ``local_port`` is the target's port when it is on this machine.
     """
 
     ok: bool
@@ -35,6 +38,7 @@ class Reach:
     code: str = ""
     message: str = ""
     enable: str = ""
+    local_port: int | None = None
 
 
 HOST = Target(kind="host", name="host", address="this machine", named=False)
@@ -69,8 +73,9 @@ def postgres_target(dsn: str, *, named: bool = True) -> Target:
         ) from None
     database = str(parts.get("dbname") or parts.get("user") or "postgres")
     host = str(parts.get("host") or parts.get("hostaddr") or "local socket")
-    port = parts.get("port") or "5432"
-    return Target("postgres", f"postgres:{database}", f"{host}:{port}/{database}", dsn, named)
+    port = str(parts.get("port") or "5432")
+    address = f"{host}:{port}/{database}"
+    return Target("postgres", f"postgres:{database}", address, dsn, named, _local_port(host, port))
 
 
 def targets(dsns: Sequence[str], environment: Mapping[str, str]) -> tuple[Target, ...]:
@@ -93,7 +98,13 @@ def _libpq(environment: Mapping[str, str]) -> Target:
     database = environment.get("PGDATABASE") or environment.get("PGUSER") or "postgres"
     host = environment.get("PGHOST") or "local socket"
     port = environment.get("PGPORT") or "5432"
-    return Target("postgres", f"postgres:{database}", f"{host}:{port}/{database}")
+    address = f"{host}:{port}/{database}"
+    return Target("postgres", f"postgres:{database}", address, local_port=_local_port(host, port))
+
+
+def _local_port(host: str, port: str) -> int | None:
+    here = host in ("local socket", "localhost", "::1") or host.startswith(("/", "@", "127."))
+    return int(port) if here and port.isdigit() else None
 
 
 def _distinct(found: Sequence[Target]) -> list[Target]:

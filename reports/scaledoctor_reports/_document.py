@@ -1,28 +1,57 @@
-"""The JSON document: the report's own dataclasses, each finding with its fingerprint."""
+"""The JSON document, schema version 1: plain dataclasses, apart from the model on purpose.
+
+What is published here stays as it is while the model may change; the schema in
+docs/report.schema.json is made from these types.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
-import msgspec
+from scaledoctor.model import Confidence, Evidence, Fix, Severity
+from scaledoctor.report import Headroom, Hop, Visited
+from scaledoctor_reports._words import Progress
 
-from scaledoctor.model import Confidence, Evidence, Finding, Fix
-from scaledoctor.report import Diagnosis, Headroom, Hop, Report, Verdict, Visited
-from scaledoctor.snapshot import Failure, Skip
+Role = Literal["root", "symptom", "minor", "risk", "blind-spot"]
+SeverityName = Literal["info", "low", "medium", "high", "critical"]
+ConfidenceName = Literal["low", "medium", "high"]
+
+VERSION: Literal[1] = 1
+
+SEVERITIES: Mapping[Severity, SeverityName] = {
+    Severity.INFO: "info",
+    Severity.LOW: "low",
+    Severity.MEDIUM: "medium",
+    Severity.HIGH: "high",
+    Severity.CRITICAL: "critical",
+}
+
+CONFIDENCES: Mapping[Confidence, ConfidenceName] = {
+    Confidence.LOW: "low",
+    Confidence.MEDIUM: "medium",
+    Confidence.HIGH: "high",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class FindingDocument:
-    """A finding as it is published; names instead of numbers for severity and confidence."""
+    """A finding; ``role`` says where it stands, ``root`` is the fingerprint a symptom leads to.
+
+    ``score`` is impact x confidence (0..1), for roots only.
+    """
 
     fingerprint: str
+    role: Role
+    root: str
+    score: float | None
     check: str
     title: str
     target: str
     subject: str
     summary: str
-    severity: str
-    confidence: str
+    severity: SeverityName
+    confidence: ConfidenceName
     kind: str
     step: int
     impact: float
@@ -36,25 +65,55 @@ class FindingDocument:
 class VerdictDocument:
     """The verdict; ``finding`` is the fingerprint of the root cause, empty when there is none."""
 
-    status: str
+    status: Literal["bottleneck", "healthy", "unknown"]
     sentence: str
-    confidence: str
+    confidence: ConfidenceName
     finding: str
 
 
 @dataclass(frozen=True, slots=True)
 class DiagnosisDocument:
-    """A root cause, the chain that leads to it, and its symptoms."""
+    """A root cause, the chain that leads to it, its symptoms; findings by fingerprint."""
 
+    finding: str
     score: float
-    finding: FindingDocument
     chain: tuple[Hop, ...]
-    symptoms: tuple[FindingDocument, ...]
+    symptoms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StageDocument:
+    """A step of the fix path: "done", "now", "next", "later", or "" without work."""
+
+    step: int
+    name: str
+    state: Progress
+    work: str
+
+
+@dataclass(frozen=True, slots=True)
+class SkipDocument:
+    """What could not be seen on a target, why, and how to enable it."""
+
+    what: str
+    reason: str
+    enable: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailureDocument:
+    """A plug-in that crashed."""
+
+    what: str
+    error: str
+    traceback: str
+    target: str
 
 
 @dataclass(frozen=True, slots=True)
 class RunDocument:
-    """When and how long; ``window`` and ``seconds`` in seconds."""
+    """When and how long; ``window`` and ``seconds`` in seconds, window 0 is one shot."""
 
     id: str
     started: datetime
@@ -64,9 +123,9 @@ class RunDocument:
 
 @dataclass(frozen=True, slots=True)
 class ReportDocument:
-    """The whole document, schema version 1."""
+    """The whole document; ``chain`` is that of the first diagnosis."""
 
-    schema_version: int
+    schema_version: Literal[1]
     tool: str
     version: str
     run: RunDocument
@@ -74,81 +133,10 @@ class ReportDocument:
     verdict: VerdictDocument
     chain: tuple[Hop, ...]
     diagnoses: tuple[DiagnosisDocument, ...]
-    minor: tuple[FindingDocument, ...]
-    risks: tuple[FindingDocument, ...]
-    blind_spots: tuple[FindingDocument, ...]
+    findings: tuple[FindingDocument, ...]
+    fix_path: tuple[StageDocument, ...]
     headroom: tuple[Headroom, ...]
     ruled_out: tuple[str, ...]
-    skipped: tuple[Skip, ...]
-    errored: tuple[Failure, ...]
+    skipped: tuple[SkipDocument, ...]
+    errored: tuple[FailureDocument, ...]
     redactions: Mapping[str, int]
-
-
-def render(report: Report) -> str:
-    """Return the document with sorted keys, indented by one, with a newline at its end."""
-    data = msgspec.json.encode(_document(report), order="deterministic")
-    return msgspec.json.format(data, indent=1).decode() + "\n"
-
-
-def schema() -> dict[str, object]:
-    """Return the JSON Schema of the document."""
-    return msgspec.json.schema(ReportDocument)
-
-
-def _document(report: Report) -> ReportDocument:
-    return ReportDocument(
-        schema_version=report.schema_version,
-        tool=report.tool,
-        version=report.version,
-        run=RunDocument(report.run, report.started, report.window, report.seconds),
-        targets=report.targets,
-        verdict=_verdict(report.verdict),
-        chain=report.diagnoses[0].chain if report.diagnoses else (),
-        diagnoses=tuple(map(_diagnosis, report.diagnoses)),
-        minor=tuple(map(_finding, report.minor)),
-        risks=tuple(map(_finding, report.risks)),
-        blind_spots=tuple(map(_finding, report.blind_spots)),
-        headroom=report.headroom,
-        ruled_out=report.ruled_out,
-        skipped=report.skipped,
-        errored=report.errored,
-        redactions=report.redactions,
-    )
-
-
-def _verdict(verdict: Verdict) -> VerdictDocument:
-    confidence = _name(verdict.confidence)
-    return VerdictDocument(verdict.status.value, verdict.sentence, confidence, verdict.finding)
-
-
-def _diagnosis(diagnosis: Diagnosis) -> DiagnosisDocument:
-    return DiagnosisDocument(
-        score=diagnosis.score,
-        finding=_finding(diagnosis.finding),
-        chain=diagnosis.chain,
-        symptoms=tuple(map(_finding, diagnosis.symptoms)),
-    )
-
-
-def _finding(finding: Finding) -> FindingDocument:
-    return FindingDocument(
-        fingerprint=finding.fingerprint,
-        check=finding.check,
-        title=finding.title,
-        target=finding.target,
-        subject=finding.subject,
-        summary=finding.summary,
-        severity=finding.severity.name.lower(),
-        confidence=_name(finding.confidence),
-        kind=finding.kind.value,
-        step=int(finding.step),
-        impact=finding.impact,
-        explains=finding.explains,
-        waits_for=finding.waits_for,
-        evidence=finding.evidence,
-        fixes=finding.fixes,
-    )
-
-
-def _name(confidence: Confidence) -> str:
-    return confidence.name.lower()

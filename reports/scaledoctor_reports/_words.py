@@ -1,6 +1,8 @@
 """What the formats share: numbers, states and sections in words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 from scaledoctor.model import Confidence, Evidence, Finding, Severity, State, Step
 from scaledoctor.report import Headroom, Report, Status
@@ -19,24 +21,31 @@ HEADLINES: Mapping[Status, str] = {
     Status.UNKNOWN: "UNKNOWN",
 }
 
+AGAIN = "then measure again with the same scan"
+
 
 def number(value: float) -> str:
-    """At most three significant digits beyond the point: 0.25, 8.4, 313, 12,345."""
+    """Two or three significant digits: 0.052, 8.4, 313, 12,345."""
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.3g}"
+    return f"{value:.3g}" if abs(value) >= 1 else f"{value:.2g}"
+
+
+def plural(count: int, word: str) -> str:
+    """Count things: "1 finding", "2 findings"."""
+    return f"{count} {word}" + ("" if count == 1 else "s")
 
 
 def value(evidence: Evidence) -> str:
-    """A value with its unit: "62 %", "8.0 sessions", text as it is."""
+    """A value with its unit: "62%", "8 sessions", text as it is."""
     return _value(evidence.value, evidence.unit)
 
 
 def threshold(evidence: Evidence) -> str:
-    """The limit in the same unit; empty without one."""
+    """The limit, in the value's unit; empty without one."""
     if evidence.threshold is None:
         return ""
-    return _value(evidence.threshold, evidence.unit)
+    return _value(evidence.threshold, "share" if evidence.unit == "share" else "")
 
 
 def _value(given: float | str, unit: str) -> str:
@@ -53,39 +62,45 @@ def severity(given: Severity) -> str:
 
 
 def confidence(given: Confidence) -> str:
-    """high, medium, low."""
+    """Return high, medium or low."""
     return given.name.lower()
+
+
+def sentence(text: str) -> str:
+    """A sentence of our own begins with a capital; one that begins with a name stays."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first in ("no", "nothing") else text
 
 
 def used(row: Headroom) -> str:
     """What is used of what; the detail where there is no count to tell."""
     if row.detail:
         return row.detail
-    limit = f" of {number(row.limit)}" if row.limit is not None else ""
-    return f"{number(row.used)}{limit} {row.unit}".strip()
+    if row.limit is None:
+        return f"{number(row.used)} {row.unit}, no known limit"
+    return f"{number(row.used)} of {number(row.limit)} {row.unit}".strip()
+
+
+def share(row: Headroom) -> str:
+    """The utilization; "?" where the limit is unknown."""
+    return "?" if row.utilization is None else f"{row.utilization:.0%}"
+
+
+def trouble(row: Headroom) -> str:
+    """Who waits and what was refused: "3.2 waiting, 4 refused"; empty when nothing is."""
+    counts = ((row.waiting, "waiting"), (row.errors, "refused"))
+    return ", ".join(f"{number(count)} {word}" for count, word in counts if count >= 0.05)
 
 
 def outlook(row: Headroom) -> str:
     """The traffic multiple at which it is full; empty where use does not grow with traffic."""
     if row.state is State.SATURATED:
         return "full now"
-    return f"full at x{row.multiple:.1f}" if row.multiple is not None else ""
-
-
-def steps(report: Report) -> list[tuple[Step, str, str]]:
-    """The fix path: (step, "now" | "next" | "done" | "", what to do there)."""
-    live = [d.finding for d in report.diagnoses]
-    lines: list[tuple[Step, str, str]] = []
-    for step in Step:
-        todo = [f for f in live if f.step is step and f.fixes]
-        if step is Step.IDENTIFY:
-            lines.append((step, "done", live[0].check if live else "nothing to fix"))
-        elif todo:
-            word = "now" if todo[0] is live[0] else "next"
-            lines.append((step, word, todo[0].fixes[0].title))
-        else:
-            lines.append((step, "", ""))
-    return lines
+    if row.multiple is None:
+        return ""
+    if row.multiple > 100:
+        return "full beyond x100"
+    return f"full at x{row.multiple:.1f}" if row.multiple > 1 else "at its limit"
 
 
 def first_to_fill(report: Report) -> str:
@@ -94,7 +109,10 @@ def first_to_fill(report: Report) -> str:
     if not rows:
         return ""
     row = min(rows, key=lambda r: r.multiple or 0.0)
-    return f"{row.resource} fills up first, at {row.multiple:.1f} times this traffic"
+    full = any(r.state is State.SATURATED for r in report.headroom)
+    when = f"at {max(1.0, row.multiple or 0.0):.1f} times this traffic"
+    next_one = "the next to fill up" if full else "the first to fill up"
+    return f"{row.resource} is {next_one}, {when} (now {row.utilization or 0:.0%})"
 
 
 def scanned(report: Report) -> str:
@@ -102,15 +120,71 @@ def scanned(report: Report) -> str:
     return f"{report.window:g} s window" if report.window else "one shot: no rates"
 
 
+def calm(report: Report) -> str:
+    """What to do when nothing is wrong."""
+    if not report.risks:
+        return "Nothing needs to be done now."
+    return f"Nothing is urgent; {plural(len(report.risks), 'risk')} for a quiet day below."
+
+
 def masked(report: Report) -> str:
     """What was masked, by rule: "3 values masked (password 2, email 1)"."""
     total = sum(report.redactions.values())
     if not total:
-        return "0 values masked"
+        return "no values masked"
     rules = ", ".join(f"{rule} {n}" for rule, n in sorted(report.redactions.items()))
-    return f"{total} values masked ({rules})"
+    return f"{plural(total, 'value')} masked ({rules})"
 
 
-def causes(report: Report) -> list[tuple[Finding, float]]:
-    """Root causes with their scores, in order."""
-    return [(d.finding, d.score) for d in report.diagnoses]
+Progress = Literal["done", "now", "next", "later", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A step of the fix path: "done", "now", "next", "later" or "" when there is no work."""
+
+    step: Step
+    word: Progress
+    work: str
+
+
+def fix_path(report: Report) -> Iterator[Stage]:
+    """The five steps; the root's step is now, other causes are next, risks are later."""
+    live = [d.finding for d in report.diagnoses]
+    for step in Step:
+        causes = [f for f in live if f.step is step]
+        risks = [f for f in report.risks if f.step is step]
+        if causes:
+            yield Stage(step, "now" if causes[0] is live[0] else "next", _work(causes))
+        elif step is Step.IDENTIFY:
+            found = bool(live) or report.verdict.status is Status.HEALTHY
+            yield Stage(step, "done" if found else "now", "" if found else "scan again, longer")
+        else:
+            yield Stage(step, "later" if risks else "", _work(risks))
+
+
+def _work(found: list[Finding]) -> str:
+    if not found:
+        return ""
+    first = found[0]
+    title = first.fixes[0].title if first.fixes else f"look into {first.subject}"
+    return title + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Plug-ins that were skipped on one target for one reason."""
+
+    what: tuple[str, ...]
+    target: str
+    reason: str
+    enable: str
+
+
+def unseen(report: Report) -> Iterator[Unseen]:
+    """Skips with the same target, reason and remedy together, in their first order."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for skip in report.skipped:
+        groups.setdefault((skip.target, skip.reason, skip.enable), []).append(skip.what)
+    for (target, reason, enable), what in groups.items():
+        yield Unseen(tuple(what), target, reason, enable)

@@ -6,6 +6,6 @@ from scaledoctor.sdk import Report, Style, report
 @report("json")
 def json_report(report: Report, style: Style) -> str:
     """Everything in the report, with fingerprints, in one JSON document."""
-    from scaledoctor_reports import _document
+    from scaledoctor_reports import _machine
 
-    return _document.render(report)
+    return _machine.render(report)

@@ -4,8 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from scaledoctor.sdk import Window
-from scaledoctor.sources.postgres import Activity, Statement, Statements, Table, Tables
+from scaledoctor.sources.host import Processes, cores_by_label
+from scaledoctor.sources.postgres import (
+    Activity,
+    Server,
+    Statement,
+    Statements,
+    Table,
+    Tables,
+)
 from scaledoctor.sql import equality_predicates
+
+DOMINANT = 0.4
+"""Share of all statements' time from which one statement is the database's work (pganalyze and
+PgHero rank by it; above 40 % nothing else can matter more)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,13 @@ class Heavy:
     def blocks_per_row(self) -> float:
         """Shared blocks touched per row returned or changed."""
         return self.blocks / max(self.rows, self.calls, 1)
+
+    def wasteful(
+        self, blocks_per_call: float = 200.0, blocks_per_row: float = 50.0, slow: float = 1.0
+    ) -> bool:
+        """Reads far more blocks than its rows need, or takes ``slow`` seconds per call."""
+        reads_much = self.blocks_per_call >= blocks_per_call
+        return (reads_much and self.blocks_per_row >= blocks_per_row) or self.mean >= slow
 
 
 def heavy(activity: Window[Activity], statements: Window[Statements] | None) -> list[Heavy]:
@@ -149,3 +168,12 @@ def candidate(query: str, tables: Tables | None, pages: int) -> Candidate | None
         if not set(predicate.columns) & set(table.leading):
             return Candidate(table, predicate.columns[:3])
     return None
+
+
+def database_share(server: Server, processes: Window[Processes] | None) -> float:
+    """Share of this host's used CPU time that PostgreSQL's processes take; 0 when elsewhere."""
+    if not server.local or processes is None:
+        return 0.0
+    used = cores_by_label(processes)
+    total = sum(used.values())
+    return used.get("postgres", 0.0) / total if total else 0.0

@@ -24,7 +24,7 @@ from scaledoctor_checks.postgres._words import duration, literal
 SOURCE = "pg_stat_activity, pg_settings"
 
 
-@resource("postgres.connections", step=Step.POOL)
+@resource("postgres.connections", step=Step.POOL, on="postgres")
 def connections(
     reach: Reach,
     window: Window[Activity] | None,
@@ -209,54 +209,4 @@ def _fixes(holder: _Holder, leaking: bool) -> Iterator[Fix]:
         risk="requests wait for a connection when the pool is smaller than the peak",
         verify="scaledoctor scan again at peak: busy sessions stay below the pool size",
         undo="the old pool size",
-    )
-
-
-@check("postgres.connections-refused", step=Step.POOL)
-def connections_refused(reach: Reach, /) -> Iterator[Finding]:
-    """The server refuses new connections because its slots are gone.
-
-    Why: every new session of every application gets the same error now.
-    How measured: our own login was refused with SQLSTATE 53300; the message says which limit.
-    Fix: look from a reserved slot (a superuser, or from 16 on a role with
-    pg_use_reserved_connections), end the sessions that nobody uses, then pool.
-    When to ignore: never.
-    References: PostgreSQL manual, superuser_reserved_connections, reserved_connections.
-    """
-    if reach.category not in ("slots", "limit"):
-        return
-    slots = reach.category == "slots"
-    which = "all its slots are" if slots else "a limit of the role or the database is"
-    yield Finding(
-        subject="connection slots" if slots else "connection limit",
-        summary=f"PostgreSQL refuses new connections: {which} gone ({reach.message})",
-        severity=Severity.CRITICAL,
-        evidence=(
-            Evidence("login refused with SQLSTATE", reach.code, source="our own connection"),
-            Evidence("the server's words", reach.message, source="our own connection"),
-        ),
-        fixes=(
-            Fix(
-                "From a reserved slot (superuser), see who holds the connections and free them",
-                (
-                    "SELECT usename, application_name, state, count(*), max(now() - state_change) "
-                    "FROM pg_stat_activity WHERE datid IS NOT NULL GROUP BY 1, 2, 3 "
-                    "ORDER BY 4 DESC;",
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle' "
-                    "AND state_change < now() - interval '1 minute';",
-                ),
-                risk="idle pools lose connections and open new ones",
-                verify="scaledoctor scan again",
-                undo="none needed",
-            ),
-            Fix(
-                "Let the scanner in next time (PostgreSQL 16 and later)",
-                ("GRANT pg_use_reserved_connections TO scaledoctor;",),
-                risk="none as long as reserved_connections is above 0",
-                verify="SHOW reserved_connections;",
-                undo="REVOKE pg_use_reserved_connections FROM scaledoctor;",
-            ),
-        ),
-        explains={"postgres.connections": 0.5},
-        impact=1.0,
     )

@@ -12,9 +12,17 @@ from scaledoctor.sdk import (
     Window,
     check,
 )
+from scaledoctor.sources.host import Processes
 from scaledoctor.sources.postgres import Activity, Server, Statements, Tables
 from scaledoctor.sources.postgres.session import quote
-from scaledoctor_checks.postgres._heavy import Candidate, Heavy, candidate, heavy
+from scaledoctor_checks.postgres._heavy import (
+    DOMINANT,
+    Candidate,
+    Heavy,
+    candidate,
+    database_share,
+    heavy,
+)
 from scaledoctor_checks.postgres._words import duration, statement
 
 SOURCE = "pg_stat_statements over the window, pg_stat_activity samples"
@@ -29,9 +37,10 @@ def statement_share(
     activity: Window[Activity],
     statements: Window[Statements] | None,
     tables: Tables | None,
+    processes: Window[Processes] | None,
     /,
     *,
-    share: float = 0.4,
+    share: float = DOMINANT,
     sessions: float = 0.5,
     blocks_per_call: float = 200.0,
     blocks_per_row: float = 50.0,
@@ -54,14 +63,26 @@ def statement_share(
     for one in heavy(activity, statements)[:3]:
         if one.share < share or one.seconds / seconds < sessions:
             return
-        reads_much = one.blocks_per_call >= blocks_per_call
-        wasteful = (reads_much and one.blocks_per_row >= blocks_per_row) or one.mean >= slow
+        wasteful = one.wasteful(blocks_per_call, blocks_per_row, slow)
         index = candidate(one.query, tables, SMALL)
-        yield _finding(one, index, wasteful=wasteful, share=share, busy=one.seconds / seconds)
+        yield _finding(
+            one,
+            index,
+            wasteful=wasteful,
+            share=share,
+            busy=one.seconds / seconds,
+            cpu=database_share(server, processes) * one.share * (1 - one.blocked),
+        )
 
 
 def _finding(
-    one: Heavy, index: Candidate | None, *, wasteful: bool, share: float, busy: float
+    one: Heavy,
+    index: Candidate | None,
+    *,
+    wasteful: bool,
+    share: float,
+    busy: float,
+    cpu: float,
 ) -> Finding:
     scans = index is not None and one.blocks_per_call >= index.table.pages / 2
     locked = one.blocked >= 0.5
@@ -82,7 +103,7 @@ def _finding(
             Evidence("share of its time waiting for locks", one.blocked, "share", source=SOURCE),
         ),
         fixes=tuple(_fixes(one, index)),
-        explains={"host.cpu": one.share * (1 - one.blocked)},
+        explains={"host.cpu": cpu} if cpu else {},
         waits_for={"postgres.locks": one.blocked},
         impact=one.share * (1 - one.blocked) if wasteful else 0.0,
     )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Checks on the host: CPU, quotas, memory, disks."""

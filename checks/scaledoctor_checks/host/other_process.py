@@ -1,0 +1,136 @@
+"""A program that is no part of the service takes its CPU."""
+
+from collections.abc import Iterator
+
+from scaledoctor.sdk import (
+    Confidence,
+    Evidence,
+    Finding,
+    Fix,
+    Severity,
+    Step,
+    Window,
+    check,
+)
+from scaledoctor.sources.host import Cgroups, CpuTimes, HostInfo, Processes
+from scaledoctor_checks.host._groups import Group, groups, members, starved
+from scaledoctor_checks.host._use import QUEUE, Busy, busy, capacity
+from scaledoctor_checks.host.quota import throttling
+
+SOURCE = "/proc/stat, /proc/PID/stat"
+
+
+@check("host.cpu-other-process", step=Step.SCALE_OUT)
+def cpu_other_process(
+    info: HostInfo,
+    window: Window[CpuTimes],
+    processes: Window[Processes],
+    quotas: Window[Cgroups] | None,
+    /,
+    *,
+    full: float = 0.9,
+    share: float = 0.3,
+    waits: float = 0.3,
+) -> Iterator[Finding]:
+    """Another program takes the CPU that the service needs.
+
+    Why: no view of the database shows it; every statement is slower by the time it waits for a
+    core.
+
+    How measured: either all cores are ``full`` with tasks queueing, or the service's processes
+    wait for a core in ``waits`` of their runnable time (schedstat) and no CPU quota stops them.
+    Named are processes of one label that use ``share`` of the cores and are neither the database,
+    nor connected to it or to a pooler, nor to a program that is. Thresholds: all cores at 90 %
+    from node-mixin; a third of the cores or of the time is our own choice, no peer alerts on it.
+
+    Fix: stop that program for now; then lower its priority, or give it a machine or hours of its
+    own.
+
+    When to ignore: a batch job that the service is meant to share the machine with.
+
+    References: proc(5); kernel documentation, "Scheduler Statistics"; "The USE Method", Brendan
+    Gregg.
+    """
+    used = busy(window)
+    if used is None:
+        return
+    lost = starved(processes) or 0.0
+    stopped = quotas is not None and any(part >= 0.25 for _, part, _ in throttling(quotas))
+    hungry = lost >= waits and not stopped
+    if not used.full(info.cores, full) and not hungry:
+        return
+    here = bool(members(processes.last))
+    for group in groups(processes):
+        if not group.client and group.cores >= share * capacity(info):
+            yield _stranger(group, used, capacity(info), share, lost if here else None)
+
+
+def _stranger(group: Group, used: Busy, usable: float, share: float, lost: float | None) -> Finding:
+    """``lost`` is the service's wait share, None when nothing of the service was seen here."""
+    started = f", started by {group.parent}" if group.parent else ""
+    many = len(group.pids) > 1
+    who = f"{len(group.pids)} processes" if many else f"pid {group.pids[0]}"
+    if lost is None:
+        confidence = Confidence.LOW
+    else:
+        confidence = Confidence.HIGH if group.seen else Confidence.MEDIUM
+    severity = Severity.CRITICAL if group.cores >= 0.6 * usable else Severity.HIGH
+    pids = " ".join(map(str, group.pids[:20]))
+    return Finding(
+        subject=group.label,
+        summary=(
+            f"{group.label} ({who}{started}), which is no part of the service, takes "
+            f"{group.cores:.1f} of {usable:.0f} cores; {used.running:.0f} tasks compete for them"
+        ),
+        severity=Severity.MEDIUM if lost is None else severity,
+        confidence=confidence,
+        evidence=_evidence(group, used, usable, share, lost, pids),
+        fixes=_fixes(group, pids),
+        explains={"host.cpu": min(1.0, group.cores / max(used.cores, group.cores))},
+        impact=min(1.0, group.cores / usable * max(min(1.0, used.cores / usable), lost or 0.0)),
+    )
+
+
+def _evidence(
+    group: Group, used: Busy, usable: float, share: float, lost: float | None, pids: str
+) -> tuple[Evidence, ...]:
+    of = f"of {usable:.0f}"
+    wait = Evidence("service waits for a core", lost or 0.0, "share", 0.3, "/proc/PID/schedstat")
+    return (
+        Evidence("cores it takes", group.cores, of, share * usable, SOURCE),
+        Evidence("busy cores in all", used.cores, of, source=SOURCE),
+        Evidence("runnable tasks, mean", used.running, "tasks", QUEUE * usable, "/proc/stat"),
+        *((wait,) if lost is not None else ()),
+        Evidence("pids", pids, source=SOURCE),
+    )
+
+
+def _fixes(group: Group, pids: str) -> tuple[Fix, ...]:
+    verify = "scaledoctor scan again: host.cpu is no longer saturated"
+    unit = f'"$(ps -o unit= -p {group.pids[0]})"'
+    return (
+        Fix(
+            f"Stop {group.label} for now: it keeps its state and goes on later",
+            (f"kill -STOP {pids}",),
+            language="shell",
+            risk="what depends on it waits; whoever started it may start another",
+            verify=verify,
+            undo=f"kill -CONT {pids}",
+        ),
+        Fix(
+            "Let it run on with what the service leaves over",
+            (f"renice -n 19 -p {pids}",),
+            language="shell",
+            risk="it takes longer; across control groups the priority does not count",
+            verify="its share in top falls while the service is busy",
+            undo=f"renice -n 0 -p {pids}",
+        ),
+        Fix(
+            "If it is a systemd service: a smaller weight for good",
+            (f"systemctl set-property {unit} CPUWeight=10",),
+            language="shell",
+            risk="it takes longer while others are busy",
+            verify=f"systemctl show -p CPUWeight {unit}",
+            undo=f"systemctl set-property {unit} CPUWeight=100",
+        ),
+    )

@@ -1,0 +1,80 @@
+"""The database's own, ordinary work fills the machine."""
+
+from collections.abc import Iterator
+
+from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Severity, Step, Window, check
+from scaledoctor.sources.host import CpuTimes, HostInfo, Processes, cores_by_label
+from scaledoctor.sources.postgres import Activity, Server, Statements
+from scaledoctor_checks.host._use import busy
+from scaledoctor_checks.postgres._heavy import DOMINANT, heavy
+from scaledoctor_checks.postgres._words import statement
+
+
+@check("postgres.cpu-bound", step=Step.SCALE_OUT)
+def cpu_bound(
+    server: Server,
+    activity: Window[Activity],
+    statements: Window[Statements] | None,
+    info: HostInfo | None,
+    cpu: Window[CpuTimes] | None,
+    processes: Window[Processes] | None,
+    /,
+    *,
+    full: float = 0.9,
+    share: float = 0.5,
+) -> Iterator[Finding]:
+    """The database's own work fills every core of its machine.
+
+    Why: each statement waits for a core before it waits for anything else; more connections make
+    it slower.
+    How measured: the database runs on this host, all cores are ``full``, tasks queue for them,
+    its processes use ``share`` of the cores, and no single statement is to blame.
+    Fix: the heaviest statement first; then caching, a read replica or more cores. Not more
+    application instances and not more connections.
+    When to ignore: a load test that means to find the limit.
+    References: "The USE Method", Brendan Gregg.
+    """
+    used = busy(cpu) if cpu else None
+    if not server.local or used is None or info is None or processes is None:
+        return
+    cores = cores_by_label(processes).get("postgres", 0.0)
+    queueing = used.cores >= full * info.cores and used.contended(info.cores)
+    if not queueing or cores < share * info.cores:
+        return
+    heaviest = heavy(activity, statements)[:3]
+    if any(one.share >= DOMINANT and one.wasteful() for one in heaviest):
+        return  # postgres.statement-share names it
+    first = f", most of it {statement(heaviest[0].query, 70)}" if heaviest else ""
+    part = cores / max(used.cores, cores)
+    yield Finding(
+        subject="postgres",
+        summary=(
+            f"PostgreSQL takes {cores:.1f} of {info.cores} cores and {used.running:.0f} tasks "
+            f"compete for them{first}"
+        ),
+        severity=Severity.HIGH,
+        confidence=Confidence.MEDIUM,
+        evidence=(
+            Evidence("cores PostgreSQL takes", cores, f"of {info.cores}", share * info.cores,
+                     "/proc/PID/stat"),
+            Evidence("runnable tasks, mean", used.running, "tasks", 2.0 * info.cores,
+                     "/proc/stat"),
+            *(
+                Evidence(f"{one.share:.0%} of statement time", statement(one.query),
+                         source="pg_stat_statements")
+                for one in heaviest
+            ),
+        ),
+        fixes=(
+            Fix(
+                "Take work off the cores: the heaviest statement first, then cache or replica",
+                tuple(f"EXPLAIN (ANALYZE, BUFFERS) {one.query};" for one in heaviest[:1]),
+                risk="runs the statement: put real values in, and only for a SELECT",
+                verify="scaledoctor scan again: host.cpu below 80 %",
+                undo="none needed",
+            ),
+        ),
+        explains={"host.cpu": part},
+        # Tasks beyond the cores wait: that share of the runnable time is lost.
+        impact=part * max(0.0, 1 - info.cores / used.running) if used.running else 0.0,
+    )  # fmt: skip

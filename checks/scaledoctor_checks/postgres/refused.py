@@ -1,0 +1,87 @@
+"""The server refuses new sessions: known from our own login, and from the process table."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Reach, Severity, Step, check
+from scaledoctor.sources.host import Backend, PostgresTitles
+from scaledoctor.sources.postgres.session import quote
+from scaledoctor_checks.postgres._words import literal
+
+SOURCE = "our own login"
+
+
+@check("postgres.connections-refused", step=Step.POOL, on="postgres")
+def connections_refused(
+    reach: Reach, titles: PostgresTitles | None, /, *, share: float = 0.5
+) -> Iterator[Finding]:
+    """The server refuses new connections because its slots are gone.
+
+    Why: every new session of every application gets the same error now.
+    How measured: our own login was refused with SQLSTATE 53300; the message says which limit. On
+    the database's own machine the titles of its processes still tell which role holds them: one
+    with ``share`` of them is named.
+    Fix: look from a reserved slot (a superuser, or from 16 on a role with
+    pg_use_reserved_connections), end the sessions that nobody uses, limit the role, then pool.
+    When to ignore: never.
+    References: PostgreSQL manual, superuser_reserved_connections, reserved_connections.
+    """
+    if reach.category not in ("slots", "limit"):
+        return
+    here = titles.backends if titles and reach.local_port is not None else ()
+    backends = [b for b in here if b.port in (None, reach.local_port)]
+    role, held = _largest(backends)
+    known = bool(backends) and held >= share * len(backends)
+    idle = sum(b.state == "idle" for b in backends if b.user == role)
+    slots = reach.category == "slots"
+    gone = "all its slots are gone" if slots else "a limit of the role or the database is reached"
+    who = f"; role {role} holds {held} of {len(backends)}, {idle} of them idle" if known else ""
+    yield Finding(
+        subject=f"role {role}" if known else ("connection slots" if slots else "connection limit"),
+        summary=f"PostgreSQL refuses new connections, {gone} ({reach.message}){who}",
+        severity=Severity.CRITICAL,
+        confidence=Confidence.HIGH if known else Confidence.MEDIUM,
+        evidence=(
+            Evidence("login refused with SQLSTATE", reach.code, source=SOURCE),
+            Evidence("the server's words", reach.message, source=SOURCE),
+            *(
+                Evidence(f"sessions of role {user}", float(n), "sessions", source="process titles")
+                for user, n in Counter(b.user for b in backends).most_common(4)
+            ),
+        ),
+        fixes=(*_free(role, known=known), *_reserve(slots=slots)),
+        explains={"postgres.connections": held / len(backends) if known else 0.5},
+        impact=1.0,
+    )
+
+
+def _largest(backends: list[Backend]) -> tuple[str, int]:
+    return next(iter(Counter(b.user for b in backends).most_common(1)), ("", 0))
+
+
+def _free(role: str, *, known: bool) -> Iterator[Fix]:
+    where = "state = 'idle' AND state_change < now() - interval '1 second'"
+    if known:
+        where += f" AND usename = {literal(role)}"
+    limit = (f"ALTER ROLE {quote(role)} CONNECTION LIMIT 5;",) if known else ()
+    yield Fix(
+        f"From a reserved slot (superuser), free the idle connections of {role or 'everybody'}",
+        (*limit, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {where};"),
+        risk="pools lose idle connections and open new ones; above the limit they are refused",
+        verify="SELECT usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2 ORDER BY 3;",
+        undo=f"ALTER ROLE {quote(role)} CONNECTION LIMIT -1;" if known else "none needed",
+    )
+
+
+def _reserve(*, slots: bool) -> Iterator[Fix]:
+    if slots:
+        yield Fix(
+            "Let the scanner in next time (PostgreSQL 16 and later)",
+            (
+                "ALTER SYSTEM SET reserved_connections = 2;  -- needs a restart",
+                "GRANT pg_use_reserved_connections TO scaledoctor;",
+            ),
+            risk="two slots fewer for everybody else",
+            verify="SHOW reserved_connections;",
+            undo="REVOKE pg_use_reserved_connections FROM scaledoctor;",
+        )

@@ -1,0 +1,1 @@
+"""Healthy controls: one file each, with a `FAULT` that has no checks; nothing may be named."""

@@ -1,0 +1,154 @@
+"""From a Report to the JSON document, its text and its schema."""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from scaledoctor.model import Evidence, Finding
+from scaledoctor.report import Diagnosis, Report, Verdict
+from scaledoctor_reports import _words as words
+from scaledoctor_reports._document import (
+    CONFIDENCES,
+    SEVERITIES,
+    VERSION,
+    DiagnosisDocument,
+    FailureDocument,
+    FindingDocument,
+    ReportDocument,
+    Role,
+    RunDocument,
+    SkipDocument,
+    StageDocument,
+    VerdictDocument,
+)
+from scaledoctor_reports.escape import visible
+
+
+def render(report: Report) -> str:
+    """Return the document in a fixed order, indented by one, with a newline at its end."""
+    plain = _clean(msgspec.to_builtins(document(report)))
+    text = msgspec.json.format(msgspec.json.encode(plain), indent=1).decode()
+    return _inert(text) + "\n"
+
+
+def schema() -> str:
+    """Return the JSON Schema of the document as text, as docs/report.schema.json holds it."""
+    found = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "scaledoctor report, schema version 1",
+        **msgspec.json.schema(ReportDocument),
+    }
+    data = msgspec.json.encode(found, order="sorted")
+    return msgspec.json.format(data, indent=1).decode() + "\n"
+
+
+def document(report: Report) -> ReportDocument:
+    """Return the document as dataclasses."""
+    return ReportDocument(
+        schema_version=VERSION,
+        tool=report.tool,
+        version=report.version,
+        run=RunDocument(report.run, report.started, report.window, report.seconds),
+        targets=report.targets,
+        verdict=_verdict(report.verdict),
+        chain=report.diagnoses[0].chain if report.diagnoses else (),
+        diagnoses=tuple(map(_diagnosis, report.diagnoses)),
+        findings=tuple(_findings(report)),
+        fix_path=tuple(_stages(report)),
+        headroom=report.headroom,
+        ruled_out=report.ruled_out,
+        skipped=tuple(SkipDocument(s.what, s.reason, s.enable, s.target) for s in report.skipped),
+        errored=tuple(
+            FailureDocument(f.what, f.error, f.traceback, f.target) for f in report.errored
+        ),
+        redactions=dict(sorted(report.redactions.items())),
+    )
+
+
+def _verdict(given: Verdict) -> VerdictDocument:
+    confidence = CONFIDENCES[given.confidence]
+    return VerdictDocument(given.status.value, given.sentence, confidence, given.finding)
+
+
+def _diagnosis(diagnosis: Diagnosis) -> DiagnosisDocument:
+    return DiagnosisDocument(
+        finding=diagnosis.fingerprint,
+        score=diagnosis.score,
+        chain=diagnosis.chain,
+        symptoms=tuple(symptom.fingerprint for symptom in diagnosis.symptoms),
+    )
+
+
+def _findings(report: Report) -> Iterator[FindingDocument]:
+    for diagnosis in report.diagnoses:
+        root = diagnosis.fingerprint
+        yield _finding(diagnosis.finding, "root", root, diagnosis.score)
+        yield from (_finding(symptom, "symptom", root) for symptom in diagnosis.symptoms)
+    yield from (_finding(found, "minor") for found in report.minor)
+    yield from (_finding(found, "risk") for found in report.risks)
+    yield from (_finding(found, "blind-spot") for found in report.blind_spots)
+
+
+def _finding(
+    finding: Finding, role: Role, root: str = "", score: float | None = None
+) -> FindingDocument:
+    return FindingDocument(
+        fingerprint=finding.fingerprint,
+        role=role,
+        root=root,
+        score=score,
+        check=finding.check,
+        title=finding.title,
+        target=finding.target,
+        subject=finding.subject,
+        summary=finding.summary,
+        severity=SEVERITIES[finding.severity],
+        confidence=CONFIDENCES[finding.confidence],
+        kind=finding.kind.value,
+        step=int(finding.step),
+        impact=finding.impact,
+        explains=dict(sorted(finding.explains.items())),
+        waits_for=dict(sorted(finding.waits_for.items())),
+        evidence=tuple(map(_finite, finding.evidence)),
+        fixes=finding.fixes,
+    )
+
+
+def _finite(evidence: Evidence) -> Evidence:
+    """JSON knows no infinity: such a value becomes a word."""
+    if isinstance(evidence.value, float) and not math.isfinite(evidence.value):
+        return replace(evidence, value=str(evidence.value))
+    return evidence
+
+
+def _stages(report: Report) -> Iterator[StageDocument]:
+    for stage in words.fix_path(report):
+        yield StageDocument(int(stage.step), words.STEPS[stage.step], stage.word, stage.work)
+
+
+def _clean(value: Any) -> Any:
+    """Show lone surrogates as escapes: UTF-8 cannot hold them."""
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(item) for item in value]
+    if isinstance(value, str):
+        return re.sub("[\ud800-\udfff]", lambda m: visible(m[0]), value)
+    return value
+
+
+def _inert(text: str) -> str:
+    r"""Write invisible and control characters as \u escapes: the same JSON, safe to print."""
+    return "\n".join(
+        row if visible(row) == row else "".join(c if visible(c) == c else _escape(c) for c in row)
+        for row in text.split("\n")
+    )
+
+
+def _escape(character: str) -> str:
+    pairs = character.encode("utf-16-be")
+    return "".join(f"\\u{pairs[i]:02x}{pairs[i + 1]:02x}" for i in range(0, len(pairs), 2))

@@ -1,0 +1,36 @@
+"""A service opens connections and never closes them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from scaledoctor.demo.fault import Fault
+from scaledoctor.demo.stage import Stage
+
+RESERVED = 16
+"""The version from which a slot can be reserved for the scan; before, it is refused like all."""
+
+
+@contextmanager
+def inject(stage: Stage) -> Iterator[None]:
+    """Leak until every slot is gone; a reserved one is left for the scan where that exists."""
+    if stage.server.major >= RESERVED:
+        stage.sql(f"GRANT pg_use_reserved_connections TO {stage.names.role_scan}")
+    leak(stage)
+    yield
+
+
+def leak(stage: Stage) -> None:
+    """Start the leaking service; many threads, to win each slot that the shop's pool renews."""
+    dsn = stage.shop.dsn_as(stage.names.role_reports, stage.names.app_reports)
+    stage.work("leak", dsn=dsn, threads=4, pause=0.005)
+
+
+FAULT = Fault(
+    name="connection-leak",
+    story="the reports service opens a connection for every report and never closes it",
+    inject=inject,
+    checks=("postgres.connection-hog", "postgres.connections-refused"),
+    subject=lambda names: names.app_reports,
+    settings={"max_connections": 40, "reserved_connections": 2},
+    settle=9.0,  # the shop's own connections age out within 4 s, and the leak takes their slots
+)
