@@ -109,7 +109,7 @@ class Finding:
     def fingerprint(self) -> str:
         """A stable identity: check, target's role and subject; never numbers, pids or hosts."""
         text = "\x1f".join((self.check, self.target, self.subject))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """What a scan says: all that a renderer ever sees."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from scaledoctor.model import Confidence, Finding, State, Step
-from scaledoctor.snapshot import Failure, Skip
+from scaledoctor.snapshot import Cost, Failure, Skip
 
 SCHEMA_VERSION = 1
 
@@ -76,9 +76,18 @@ class Headroom:
     step: Step
 
 
+def first_to_fill(rows: Iterable[Headroom]) -> Headroom | None:
+    """The resource with room that reaches its limit at the smallest traffic multiple."""
+    scaling = [r for r in rows if r.multiple is not None and r.state is not State.SATURATED]
+    return min(scaling, key=lambda r: r.multiple or 0.0, default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class Visited:
-    """A target of the scan: its role, where, whether it let us in and what the visit cost."""
+    """A target of the scan: its role, where, whether it let us in and what the visit cost.
+
+    ``queries`` and ``seconds`` are the sums of ``costs``, which is by fact.
+    """
 
     name: str
     kind: str
@@ -87,6 +96,7 @@ class Visited:
     message: str
     queries: int
     seconds: float
+    costs: Mapping[str, Cost] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +127,8 @@ class Report:
         """Every finding, roots and symptoms first."""
         live = [f for d in self.diagnoses for f in (d.finding, *d.symptoms)]
         return (*live, *self.minor, *self.risks, *self.blind_spots)
+
+    @property
+    def first_to_fill(self) -> Headroom | None:
+        """What breaks next when traffic grows; None when no use grows with traffic."""
+        return first_to_fill(self.headroom)

@@ -105,10 +105,9 @@ def outlook(row: Headroom) -> str:
 
 def first_to_fill(report: Report) -> str:
     """One sentence on what breaks next; empty when nothing scales with traffic."""
-    rows = [r for r in report.headroom if r.multiple is not None and r.state is not State.SATURATED]
-    if not rows:
+    row = report.first_to_fill
+    if row is None:
         return ""
-    row = min(rows, key=lambda r: r.multiple or 0.0)
     full = any(r.state is State.SATURATED for r in report.headroom)
     when = f"at {max(1.0, row.multiple or 0.0):.1f} times this traffic"
     next_one = "the next to fill up" if full else "the first to fill up"

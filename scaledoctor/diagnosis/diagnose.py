@@ -58,6 +58,7 @@ def _visited(record: Record) -> Visited:
         message=reach.message + (f" ({reach.enable})" if reach.enable else ""),
         queries=sum(c.calls for c in record.costs.values()),
         seconds=round(sum(c.seconds for c in record.costs.values()), 3),
+        costs=record.costs,
     )
 
 

@@ -1,4 +1,4 @@
-"""The headroom table: every resource, and what fills up first."""
+"""The headroom table: every resource, the fullest first."""
 
 from collections.abc import Iterable
 
@@ -31,9 +31,3 @@ def headroom(uses: Iterable[Use]) -> tuple[Headroom, ...]:
         for use in uses
     ]
     return tuple(sorted(rows, key=lambda r: (_ORDER[r.state], -(r.utilization or 0.0), r.resource)))
-
-
-def first_to_fill(rows: Iterable[Headroom]) -> Headroom | None:
-    """The resource that reaches its limit at the smallest traffic multiple."""
-    scaling = [r for r in rows if r.multiple is not None and r.multiple >= 1.0]
-    return min(scaling, key=lambda r: r.multiple or 0.0, default=None)

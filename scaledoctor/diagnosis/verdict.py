@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from scaledoctor.diagnosis.headroom import first_to_fill
 from scaledoctor.model import Confidence, State
-from scaledoctor.report import Diagnosis, Headroom, Status, Verdict
+from scaledoctor.report import Diagnosis, Headroom, Status, Verdict, first_to_fill
 from scaledoctor.snapshot import Record, Skip
 
 
@@ -57,8 +56,9 @@ def _healthy(rows: Sequence[Headroom], skipped: Sequence[Skip]) -> Verdict:
     first = first_to_fill(rows)
     sentence = "no bottleneck"
     if first is not None and first.multiple is not None:
+        times = max(1.0, first.multiple)
         sentence += (
-            f"; {first.resource} fills up first, at {first.multiple:.1f} times this traffic "
+            f"; {first.resource} fills up first, at {times:.1f} times this traffic "
             f"(now {first.utilization or 0:.0%})"
         )
     if skipped:

@@ -1,9 +1,9 @@
 """One sentence, and never "healthy" when too little was seen."""
 
-from scaledoctor.diagnosis.headroom import first_to_fill, headroom
+from scaledoctor.diagnosis.headroom import headroom
 from scaledoctor.diagnosis.verdict import verdict
 from scaledoctor.model import Confidence, State, Use
-from scaledoctor.report import Status
+from scaledoctor.report import Status, first_to_fill
 from scaledoctor.snapshot import Record, Skip
 from scaledoctor.targets import Reach
 
@@ -65,10 +65,10 @@ def test_states_at_their_edges() -> None:
 
 
 def test_the_table_puts_the_fullest_first_and_skips_what_does_not_scale() -> None:
-    """A lock wait has no traffic multiple."""
+    """A lock wait has no traffic multiple, and what is full fills no more."""
     rows = headroom([use(10.0), use(80.0), use(95.0), use(85.0, scales=False)])
     assert [row.used for row in rows] == [95.0, 85.0, 80.0, 10.0]
     first = first_to_fill(rows)
     assert first is not None
-    assert first.used == 95.0
+    assert first.used == 80.0
     assert first_to_fill(headroom([use(50.0, scales=False), use(0.0)])) is None

@@ -151,21 +151,22 @@ def _causes(
     waiter: Session, by_pid: Mapping[int, Session], table: LockTable
 ) -> Iterator[tuple[int, str]]:
     """Yield (root pid, relation of its queued request or "") by walking up the blockers."""
-    pending, seen = list(waiter.blockers), {waiter.pid}
+    pending, seen, rooted = list(waiter.blockers), set[int](), False
     while pending:
         pid = pending.pop()
         if pid in seen:
-            if pid == waiter.pid:
-                yield CYCLE, ""
             continue
         seen.add(pid)
         blocker = by_pid.get(pid)
-        if blocker is None or not blocker.blocked:
-            yield pid, ""
-        elif relation := _queued_in_front(waiter, blocker, table):
+        relation = _queued_in_front(waiter, blocker, table) if blocker else ""
+        if blocker is None or not blocker.blocked or relation:
+            rooted = True
             yield pid, relation
         else:
             pending.extend(blocker.blockers)
+    # Whoever waits, and for nobody who does not wait, is in a ring or behind one.
+    if seen and (waiter.pid in seen or not rooted):
+        yield CYCLE, ""
 
 
 def _queued_in_front(waiter: Session, blocker: Session, table: LockTable) -> str:

@@ -1,5 +1,6 @@
 """Sessions that are opened for a handful of transactions."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from scaledoctor.sdk import (
@@ -16,6 +17,19 @@ from scaledoctor.sdk import (
 from scaledoctor.sources.postgres import Activity, Databases
 
 SOURCE = "pg_stat_database.sessions, pg_stat_activity.backend_start"
+
+POOL = Fix(
+    "Keep connections in the application: a pool instead of connect per request",
+    (
+        "# psycopg: psycopg_pool.ConnectionPool(min_size=4, max_size=10)",
+        "# Django: DATABASES['default']['CONN_MAX_AGE'] = 60",
+        "# SQLAlchemy: create_engine(url, pool_size=10)  -- not NullPool",
+    ),
+    language="text",
+    risk="idle connections take slots: size the pool to the busiest moment",
+    verify="SELECT sessions FROM pg_stat_database: growth per second falls to 0",
+    undo="the old setting",
+)
 
 
 @check("postgres.connection-churn", step=Step.POOL)
@@ -34,8 +48,9 @@ def connection_churn(
     Why: each one costs a process, a fork, the authentication and cold caches: milliseconds for
     work that often takes less than one.
     How measured: new sessions per second from pg_stat_database (14+) over the window, else the
-    backends younger than a sample; fires from ``warn`` per second with fewer than
+    backends that were not there before; fires from ``warn`` per second with fewer than
     ``transactions`` transactions per session. The cost of one is our own login, measured.
+    The application is the one whose backends are caught just born most often.
     Fix: a connection pool in the application, or pgBouncer in transaction mode.
     When to ignore: a scheduled job that starts many short processes at once.
     References: PostgreSQL manual, "How Connections Are Established".
@@ -45,8 +60,7 @@ def connection_churn(
     opened, done = _opened(counters, window), counters.rate(lambda c: c.transactions)
     if opened is None or done is None or opened < warn or done / opened >= transactions:
         return
-    young = [s.label for a in window for s in a.sessions if s.backend_age < 1.0]
-    label = max(set(young), key=lambda name: (young.count(name), name)) if young else ""
+    label = _opener(window, opened, reach.seconds)
     busy = window.mean(lambda a: sum(s.active or s.blocked for s in a.sessions))
     logins = opened * reach.seconds
     yield Finding(
@@ -62,22 +76,21 @@ def connection_churn(
             Evidence("transactions per session", done / opened, "", transactions, SOURCE),
             Evidence("our own login", reach.seconds * 1000, "ms", source="our own connection"),
         ),
-        fixes=(
-            Fix(
-                "Keep connections in the application: a pool instead of connect per request",
-                (
-                    "# psycopg: psycopg_pool.ConnectionPool(min_size=4, max_size=10)",
-                    "# Django: DATABASES['default']['CONN_MAX_AGE'] = 60",
-                    "# SQLAlchemy: create_engine(url, pool_size=10)  -- not NullPool",
-                ),
-                language="text",
-                risk="idle connections take slots: size the pool to the busiest moment",
-                verify="SELECT sessions FROM pg_stat_database: growth per second falls to 0",
-                undo="the old setting",
-            ),
-        ),
+        fixes=(POOL,),
         impact=min(1.0, logins / (logins + max(busy, 0.1))),
     )
+
+
+def _opener(window: Window[Activity], opened: float, login: float) -> str:
+    """The application that opens at least half of the new sessions, empty if none does.
+
+    Sessions opened at a rate r are caught younger than t on average r x t times per sample,
+    however long they live after that; t is chosen for ten such sightings, past the login.
+    """
+    age = login + min(1.0, 10.0 / (opened * len(window)))
+    young = Counter(s.label for a in window for s in a.sessions if s.backend_age <= age)
+    label, times = max(young.items(), key=lambda kv: (kv[1], kv[0]), default=("", 0))
+    return label if times * 2 >= young.total() else ""
 
 
 def _opened(counters: Window[Databases], window: Window[Activity]) -> float | None:

@@ -23,6 +23,9 @@ from scaledoctor_checks.postgres._words import duration, literal
 
 SOURCE = "pg_stat_activity, pg_settings"
 
+FEWEST = 5
+"""No pool is advised below this: one window may miss the busy moment, and nothing is saved."""
+
 
 @resource("postgres.connections", step=Step.POOL, on="postgres")
 def connections(
@@ -53,11 +56,12 @@ def connections(
         )
     if window is None or settings is None:
         return None
+    usable = float(settings.max_connections - settings.reserved)
     sessions = window.last.sessions
     blocked = sum(s.blocked for s in sessions) / len(sessions) if sessions else 0.0
     return Use(
-        used=window.peak(lambda a: len(a.sessions) + a.own),
-        limit=float(settings.max_connections - settings.reserved),
+        used=min(usable, window.peak(lambda a: len(a.sessions) + a.own)),
+        limit=usable,
         unit="connections",
         warn=warn,
         critical=critical,
@@ -85,8 +89,8 @@ class _Holder:
 
     @property
     def needed(self) -> int:
-        """Sessions that its peak of busy ones needs, a quarter above, and one for the pool."""
-        return ceil(self.peak_busy * 1.25) + 1
+        """Its peak of busy sessions, a quarter above, and one for the pool; at least FEWEST."""
+        return max(FEWEST, ceil(self.peak_busy * 1.25) + 1)
 
 
 def _largest(window: Window[Activity]) -> _Holder | None:
@@ -131,13 +135,14 @@ def connection_hog(
     ``utilization`` of the usable slots when one application has ``share`` of the sessions. It is
     called a leak when ``leak`` of its sessions ran nothing in the whole window.
     Fix: free the unused ones, limit the role, and give connections back to a pool of the right
-    size: the most sessions seen busy at once, a quarter above, plus one.
+    size: the most sessions seen busy at once, a quarter above, plus one, and never below five.
     When to ignore: a load test that means to fill the server.
     References: PostgreSQL manual, "Connections and Authentication"; ALTER ROLE.
     """
     window.last.require_visible(server)
     usable = settings.max_connections - settings.reserved
-    taken = int(window.peak(lambda a: len(a.sessions) + a.own))
+    # Superusers and the reserved roles, perhaps we ourselves, may sit above the usable slots.
+    taken = min(usable, int(window.peak(lambda a: len(a.sessions) + a.own)))
     holder = _largest(window)
     if holder is None or taken < utilization * usable:
         return
@@ -199,7 +204,7 @@ def _fixes(holder: _Holder, leaking: bool) -> Iterator[Fix]:
         f"Give {holder.label} a pool of {holder.needed} connections per server",
         (
             f"# most sessions busy at once: {holder.peak_busy}",
-            f"# x 1.25 + 1 = {holder.needed}, shared among all its instances",
+            f"# x 1.25 + 1, at least {FEWEST}: {holder.needed}, shared among all its instances",
             f"max_pool_size = {holder.needed}",
             "# and close or return every connection in a finally block"
             if leaking

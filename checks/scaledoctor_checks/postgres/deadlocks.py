@@ -9,6 +9,27 @@ from scaledoctor_checks.postgres._words import statement
 
 SOURCE = "pg_stat_database.deadlocks"
 
+FIXES = (
+    Fix(
+        "Lock the rows in one order in every transaction",
+        (
+            "-- at the start of each transaction, before the first UPDATE:",
+            "SELECT id FROM the_table WHERE id = ANY($1) ORDER BY id FOR UPDATE;",
+        ),
+        language="text",
+        risk="a change in the application",
+        verify="SELECT deadlocks FROM pg_stat_database: it stops growing",
+        undo="deploy the version before",
+    ),
+    Fix(
+        "See both statements of each deadlock in the server's log",
+        ("ALTER SYSTEM SET log_lock_waits = on;", "SELECT pg_reload_conf();"),
+        risk="none; one log line per wait longer than deadlock_timeout",
+        verify="SHOW log_lock_waits;",
+        undo="ALTER SYSTEM RESET log_lock_waits; SELECT pg_reload_conf();",
+    ),
+)
+
 
 @check("postgres.deadlocks", step=Step.TIGHTEN)
 def deadlocks(
@@ -25,8 +46,8 @@ def deadlocks(
 
     Why: each deadlock holds at least two sessions for deadlock_timeout, then one of them fails
     and does its work again.
-    How measured: growth of pg_stat_database.deadlocks over the window. The cost is at least two
-    sessions x deadlock_timeout each.
+    How measured: growth of pg_stat_database.deadlocks over the window. The cost is the sampled
+    time of the sessions in the ring or behind it, at least two x deadlock_timeout per deadlock.
     Fix: take rows in one order everywhere (by primary key), in shorter transactions.
     When to ignore: one now and then under a client that retries.
     References: PostgreSQL manual, "Deadlocks".
@@ -39,7 +60,8 @@ def deadlocks(
     found = blocking(window, locks)
     cycle = found.roots.get(CYCLE)
     busy = found.busy / found.samples * max(window.seconds, 1.0)
-    lost = max(2 * count * timeout, (cycle.blocked / found.samples if cycle else 0.0))
+    ring = found.mean(cycle) * window.seconds if cycle else 0.0
+    lost = max(2 * count * timeout, ring)
     waiting = [s.query for a in window for s in a.sessions if s.blocked and s.query]
     text = max(set(waiting), key=waiting.count) if waiting else ""
     labels = sorted({s.label for a in window for s in a.sessions if s.blocked})
@@ -57,22 +79,7 @@ def deadlocks(
             Evidence("deadlocks", per_minute, "per minute", storm_per_minute, SOURCE),
             Evidence("deadlock_timeout", timeout, "s", source="pg_settings"),
         ),
-        fixes=(
-            Fix(
-                "Lock the rows in one order in every transaction",
-                ("SELECT id FROM the_table WHERE id = ANY($1) ORDER BY id FOR UPDATE;",),
-                risk="a change in the application",
-                verify="SELECT deadlocks FROM pg_stat_database: it stops growing",
-                undo="deploy the version before",
-            ),
-            Fix(
-                "See both statements of each deadlock in the server's log",
-                ("ALTER SYSTEM SET log_lock_waits = on;", "SELECT pg_reload_conf();"),
-                risk="none; one log line per wait longer than deadlock_timeout",
-                verify="SHOW log_lock_waits;",
-                undo="ALTER SYSTEM RESET log_lock_waits; SELECT pg_reload_conf();",
-            ),
-        ),
+        fixes=FIXES,
         explains={"postgres.locks": min(1.0, lost / max(busy, 0.001))},
         impact=min(1.0, lost / max(busy, lost)),
     )

@@ -1,6 +1,7 @@
 """Transactions held open by sessions that do nothing."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Kind, Severity, Step, Window, check
 from scaledoctor.sources.postgres import Activity, LockTable, Server, Session
@@ -20,14 +21,18 @@ def idle_in_transaction(
     *,
     older_than: float = 60.0,
     mean_blocked: float = 0.5,
+    share: float = 1 / 3,
+    open_for: float = 1.0,
 ) -> Iterator[Finding]:
     """Sessions that hold a transaction open while doing nothing.
 
     Why: an open transaction keeps its row locks, so that everybody who wants the same rows waits
     for as long as the application forgets to commit; and it keeps dead rows from being removed.
-    How measured: by what it blocks (``mean_blocked`` sessions on average, chased through
-    pg_blocking_pids in every sample) or, as a risk, by age since its last statement
-    (``older_than`` seconds). Never by count: 81 of 90 sessions idle in transaction were healthy.
+    How measured: by what it blocks (``mean_blocked`` sessions on average and ``share`` of all
+    blocked time, chased through pg_blocking_pids in every sample) or, as a risk, by age since its
+    last statement (``older_than`` seconds). Never by count: 81 of 90 sessions idle in transaction
+    were healthy. One transaction of at least ``open_for`` seconds is a forgotten one; many short
+    ones of one session are a program that does other work inside its transactions.
     Fix: end the session, then commit before every remote call, and let the server end forgotten
     transactions by idle_in_transaction_session_timeout.
     When to ignore: an interactive session that blocks nobody.
@@ -39,23 +44,60 @@ def idle_in_transaction(
         root.pid: root
         for root in found.roots.values()
         if root.seen and root.idle and not root.queued and found.mean(root) >= mean_blocked
-    }
-    # A crowd of roots that take turns is a hot row, not one forgotten transaction.
-    total = sum(root.blocked for root in blamed.values())
+        # A crowd of roots that take turns is a hot row, not one forgotten transaction.
+        and found.share(root) >= share
+    }  # fmt: skip
     for root in blamed.values():
-        if root.blocked >= total / 3 and _stays(root, window):
+        if len(window) == 1 or _stays(root, open_for):
             yield _blocks(root, found, mean_blocked, server)
+        else:
+            yield _dawdles(root, found, mean_blocked)
     for session in window.last.sessions:
         forgotten = session.idle_in_transaction and (session.state_age or 0) >= older_than
         if forgotten and session.pid not in blamed:
             yield _forgotten(session, older_than, server)
 
 
-def _stays(root: Root, window: Window[Activity]) -> bool:
-    """The same transaction was open all the time it was at the root."""
-    first, last = root.seen[0], root.seen[-1]
-    grown = (last.transaction_age or 0) - (first.transaction_age or 0)
-    return len(window) == 1 or (len(root.seen) > 1 and grown >= 0)
+def _stays(root: Root, open_for: float) -> bool:
+    """The same transaction was open all the time it was at the root, and for long enough."""
+    ages = [s.transaction_age or 0.0 for s in root.seen]
+    return ages[-1] >= open_for and all(b >= a for a, b in pairwise(ages))
+
+
+def _dawdles(root: Root, found: Blocking, mean_blocked: float) -> Finding:
+    session, impact = root.session, found.impact(root)
+    longest = max(s.transaction_age or 0.0 for s in root.seen)
+    return Finding(
+        subject=session.label,
+        summary=(
+            f"{who(session)} does other work inside its transactions, again and again, for up to "
+            f"{duration(longest)}; {found.mean(root):.1f} sessions wait for it "
+            f"({root.victim_labels})"
+        ),
+        severity=severity(impact),
+        evidence=(
+            Evidence("blocked sessions, mean", found.mean(root), "sessions", mean_blocked, SOURCE),
+            Evidence("share of all blocked time", found.share(root), "share", source=SOURCE),
+            Evidence("longest such transaction seen", longest, "s", source=SOURCE),
+            Evidence("its last statement", statement(session.query), source=SOURCE),
+        ),
+        fixes=(
+            Fix(
+                f"Commit in {session.label} before it does anything outside the database",
+                (
+                    "-- 1. remote calls, files, mails and waits come before BEGIN or after COMMIT",
+                    "-- 2. what must follow the commit goes to a queue, in the same transaction",
+                    f"--    {statement(session.query)}",
+                ),
+                language="text",
+                risk="a change in the application; the work in between may need its own undo",
+                verify="scaledoctor scan again: postgres.locks below 10 %",
+                undo="deploy the version before",
+            ),
+        ),
+        explains={"postgres.locks": found.share(root)},
+        impact=impact,
+    )
 
 
 def _blocks(root: Root, found: Blocking, mean_blocked: float, server: Server) -> Finding:

@@ -1,0 +1,109 @@
+"""One transaction at the root of the waiting: at work, or prepared and forgotten."""
+
+from collections.abc import Iterator
+
+from scaledoctor.sdk import (
+    Evidence,
+    Finding,
+    Fix,
+    Step,
+    Window,
+    check,
+)
+from scaledoctor.sources.postgres import Activity, LockTable, Server, XminHolder, XminHolders
+from scaledoctor_checks.postgres._blocking import CYCLE, PREPARED, Root, blocking, severity
+from scaledoctor_checks.postgres._words import duration, literal, statement, who
+
+SOURCE = "pg_stat_activity, pg_blocking_pids()"
+
+
+@check("postgres.blocking-transaction", step=Step.TIGHTEN)
+def blocking_transaction(
+    server: Server,
+    window: Window[Activity],
+    locks: Window[LockTable] | None,
+    prepared: XminHolders | None,
+    /,
+    *,
+    mean_blocked: float = 0.5,
+    share: float = 0.4,
+) -> Iterator[Finding]:
+    """One transaction, at work or prepared, keeps the others waiting for its locks.
+
+    Why: what waits behind it holds connections and locks of its own; the queue grows with every
+    request until the pool or the server is full.
+    How measured: pg_blocking_pids is followed to a session that waits for nothing, in every
+    sample; the blocked sessions' time is charged to it. Fires when it alone has ``share`` of all
+    blocked time and keeps ``mean_blocked`` sessions waiting on average.
+    Fix: end the root, not the waiters; then make it shorter, or move it out of busy hours.
+    When to ignore: a planned migration in a maintenance window.
+    References: PostgreSQL manual, "Explicit Locking"; pg_blocking_pids().
+    """
+    window.last.require_visible(server)
+    found = blocking(window, locks)
+    for root in found.roots.values():
+        if found.mean(root) < mean_blocked or found.share(root) < share or root.queued:
+            continue
+        if root.pid == CYCLE or (root.pid != PREPARED and (not root.seen or root.idle)):
+            continue
+        impact = found.impact(root)
+        yield Finding(
+            subject=root.session.label if root.seen else "prepared transaction",
+            summary=_summary(root, found.mean(root), prepared),
+            severity=severity(impact),
+            evidence=(
+                Evidence("blocked sessions, mean", found.mean(root), "sessions", mean_blocked,
+                         SOURCE),
+                Evidence("share of all blocked time", found.share(root), "share", share, SOURCE),
+                Evidence("who waits", root.victim_labels, source=SOURCE),
+            ),
+            fixes=tuple(_fixes(root, prepared)),
+            explains={"postgres.locks": found.share(root)},
+            impact=impact,
+        )  # fmt: skip
+
+
+def _summary(root: Root, mean: float, prepared: XminHolders | None) -> str:
+    waits = f"keeps {mean:.1f} sessions waiting ({root.victim_labels})"
+    if root.pid == PREPARED:
+        names = [h.name for h in _prepared(prepared)]
+        return f"prepared transaction {', '.join(names[:3]) or '(name not visible)'} {waits}"
+    session = root.session
+    return (
+        f"{who(session)}, in a transaction for {duration(session.transaction_age)}, {waits}: "
+        f"{statement(session.query)}"
+    )
+
+
+def _prepared(holders: XminHolders | None) -> list[XminHolder]:
+    return [h for h in holders.holders if h.kind == "prepared transaction"] if holders else []
+
+
+def _fixes(root: Root, prepared: XminHolders | None) -> Iterator[Fix]:
+    if root.pid == PREPARED:
+        yield Fix(
+            "Decide the forgotten prepared transaction",
+            tuple(
+                f"ROLLBACK PREPARED {literal(h.name)};  -- or COMMIT PREPARED"
+                for h in _prepared(prepared)
+            ),
+            risk="its work is lost with ROLLBACK, made durable with COMMIT: ask its owner",
+            verify="SELECT gid, prepared FROM pg_prepared_xacts;",
+            undo="none",
+        )
+        return
+    pid = root.session.pid
+    yield Fix(
+        f"Cancel the statement of {root.session.label}",
+        (f"SELECT pg_cancel_backend({pid});",),
+        risk="its transaction fails and rolls back; its application sees an error",
+        verify="SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock';",
+        undo="run the work again, in smaller batches",
+    )
+    yield Fix(
+        "If it does not yield, end its session",
+        (f"SELECT pg_terminate_backend({pid});",),
+        risk="as above, and its connection is lost",
+        verify="SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock';",
+        undo="the application reconnects by itself if it has a pool",
+    )
