@@ -10,11 +10,13 @@ from typing import Any
 
 from scaledoctor import __version__
 from scaledoctor.errors import Unreachable
+from scaledoctor.needs import Shape
 from scaledoctor.redact import Redactor
 from scaledoctor.registry import Registry
 from scaledoctor.sdk import Cadence, Probe, Source
 from scaledoctor.snapshot import SCHEMA_VERSION, Cost, Failure, Record, Skip, Snapshot, surviving
 from scaledoctor.targets import Reach, Target
+from scaledoctor.window import Window
 
 CONNECT_SECONDS = 6.0
 """To a usable session, retries included; libpq's own connect_timeout of 5 s comes first."""
@@ -95,6 +97,13 @@ def wanted_probes(registry: Registry) -> list[Probe[..., Any]]:
         for need in user.signature.needs:
             add(need.fact)
     return list(ordered.values())
+
+
+def _shaped(taken: list[tuple[float, Any]] | None, shape: Shape) -> Any:
+    """What a probe is handed: the latest reading, or all of them so far."""
+    if not taken:
+        return None
+    return Window(tuple(taken)) if shape is Shape.WINDOW else taken[-1][1]
 
 
 @dataclass
@@ -180,12 +189,14 @@ class _Visit:
         arguments = self._inputs(probe)
         if arguments is None:
             return
-        began = monotonic()
+        spent: list[float] | None = getattr(session, "spent", None)
+        began, before = monotonic(), len(spent or ())
         with surviving(name, self.target.name, self.skips, self.failures, PROBE_SECONDS):
             async with asyncio.timeout(PROBE_SECONDS):
                 fact = await probe(session, *arguments)
             self.samples.setdefault(name, []).append((round(began - self.began, 4), fact))
-        self.costs.setdefault(name, []).append(monotonic() - began)
+        took = [monotonic() - began] if spent is None else spent[before:]
+        self.costs.setdefault(name, []).extend(took)
 
     def _inputs(self, probe: Probe[..., Any]) -> list[Any] | None:
         arguments: list[Any] = []
@@ -197,7 +208,7 @@ class _Visit:
                 enable = why.enable if why else ""
                 self.skips.append(Skip(probe.gives.__name__, reason, enable, self.target.name))
                 return None
-            arguments.append(taken[-1][1] if taken else None)
+            arguments.append(_shaped(taken, need.shape))
         return arguments
 
     def record(self) -> Record:
@@ -207,7 +218,8 @@ class _Visit:
             **{name: tuple(taken) for name, taken in self.samples.items()},
         }
         costs = {
-            name: Cost(len(s), round(sum(s), 4), round(max(s), 4)) for name, s in self.costs.items()
+            name: Cost(len(s), round(sum(s), 4), round(max(s, default=0.0), 4))
+            for name, s in self.costs.items()
         }
         return Record(
             name=self.target.name,

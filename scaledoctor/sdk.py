@@ -196,7 +196,9 @@ def source(
 ]:
     """Register how to open a session on targets of ``kind``.
 
-    The function raises :class:`Unreachable` when the target does not let us in.
+    The function raises :class:`Unreachable` when the target does not let us in. A session that
+    keeps the seconds of each of its requests in a list ``spent`` has its costs told exactly; of
+    any other the time of each reading is taken.
     """
     return lambda function: Source(kind, session, function)
 

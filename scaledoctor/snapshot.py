@@ -36,7 +36,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What reading one fact cost: times read, seconds in all, and the slowest reading."""
+    """What one fact cost its target: requests, seconds in all, and the slowest request."""
 
     calls: int
     seconds: float

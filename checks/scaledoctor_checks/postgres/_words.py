@@ -22,8 +22,3 @@ def who(session: Session) -> str:
 def statement(text: str, width: int = 90) -> str:
     """The statement on one line, or a word that says there is none."""
     return shorten(text, width) if text else "(statement not visible)"
-
-
-def literal(text: str) -> str:
-    """An SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Kind, Severity, Step, check
 from scaledoctor.sources.postgres import Server, Settings, Statements
-from scaledoctor_checks.postgres._words import literal
+from scaledoctor.sql import literal
 
 RELOAD = "SELECT pg_reload_conf();"
 

@@ -11,8 +11,9 @@ from scaledoctor.sdk import (
     check,
 )
 from scaledoctor.sources.postgres import Activity, LockTable, Server, XminHolder, XminHolders
+from scaledoctor.sql import literal
 from scaledoctor_checks.postgres._blocking import CYCLE, PREPARED, Root, blocking, severity
-from scaledoctor_checks.postgres._words import duration, literal, statement, who
+from scaledoctor_checks.postgres._words import duration, statement, who
 
 SOURCE = "pg_stat_activity, pg_blocking_pids()"
 

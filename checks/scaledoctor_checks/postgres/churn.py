@@ -14,7 +14,8 @@ from scaledoctor.sdk import (
     Window,
     check,
 )
-from scaledoctor.sources.postgres import Activity, Databases
+from scaledoctor.sources.postgres import Activity, Databases, Newcomers
+from scaledoctor.sources.postgres.newcomers import RATE
 
 SOURCE = "pg_stat_database.sessions, pg_stat_activity.backend_start"
 
@@ -37,9 +38,10 @@ def connection_churn(
     reach: Reach,
     counters: Window[Databases],
     window: Window[Activity],
+    newcomers: Newcomers,
     /,
     *,
-    warn: float = 5.0,
+    warn: float = RATE,
     critical: float = 50.0,
     transactions: float = 10.0,
 ) -> Iterator[Finding]:
@@ -49,18 +51,16 @@ def connection_churn(
     work that often takes less than one.
     How measured: new sessions per second from pg_stat_database (14+) over the window, else the
     backends that were not there before; fires from ``warn`` per second with fewer than
-    ``transactions`` transactions per session. The cost of one is our own login, measured.
-    The application is the one whose backends are caught just born most often.
+    ``transactions`` transactions per session. The application is the one of most sessions that
+    are caught just born, in quick looks. The cost of one is our own login, measured.
     Fix: a connection pool in the application, or pgBouncer in transaction mode.
     When to ignore: a scheduled job that starts many short processes at once.
     References: PostgreSQL manual, "How Connections Are Established".
     """
-    if counters.seconds <= 0:
+    opened, done = newcomers.rate, counters.rate(lambda c: c.transactions)
+    if done is None or opened < warn or done / opened >= transactions:
         return
-    opened, done = _opened(counters, window), counters.rate(lambda c: c.transactions)
-    if opened is None or done is None or opened < warn or done / opened >= transactions:
-        return
-    label = _opener(window, opened, reach.seconds)
+    label = _opener(newcomers)
     busy = window.mean(lambda a: sum(s.active or s.blocked for s in a.sessions))
     logins = opened * reach.seconds
     yield Finding(
@@ -74,6 +74,12 @@ def connection_churn(
         evidence=(
             Evidence("new sessions", opened, "per second", warn, SOURCE),
             Evidence("transactions per session", done / opened, "", transactions, SOURCE),
+            Evidence(
+                "caught just born",
+                float(len(newcomers.sessions)),
+                "sessions",
+                source="pg_stat_activity.backend_start, quick looks in 1.5 s",
+            ),
             Evidence("our own login", reach.seconds * 1000, "ms", source="our own connection"),
         ),
         fixes=(POOL,),
@@ -81,24 +87,12 @@ def connection_churn(
     )
 
 
-def _opener(window: Window[Activity], opened: float, login: float) -> str:
+def _opener(newcomers: Newcomers) -> str:
     """The application that opens at least half of the new sessions, empty if none does.
 
-    Sessions opened at a rate r are caught younger than t on average r x t times per sample,
-    however long they live after that; t is chosen for ten such sightings, past the login.
+    Sessions that stay are a pool that grows; they count only where there are no others.
     """
-    age = login + min(1.0, 10.0 / (opened * len(window)))
-    young = Counter(s.label for a in window for s in a.sessions if s.backend_age <= age)
-    label, times = max(young.items(), key=lambda kv: (kv[1], kv[0]), default=("", 0))
-    return label if times * 2 >= young.total() else ""
-
-
-def _opened(counters: Window[Databases], window: Window[Activity]) -> float | None:
-    """New sessions per second; before PostgreSQL 14 a lower bound from what was seen."""
-    if counters.last.sessions is not None:
-        return counters.rate(lambda c: c.sessions or 0)
-    if window.seconds <= 0:
-        return None
-    at_first = {s.pid for s in window.first.sessions}
-    fresh = {s.pid for a in window for s in a.sessions} - at_first
-    return len(fresh) / window.seconds
+    gone = [s for s in newcomers.sessions if s.gone]
+    counts = Counter(s.label for s in gone or newcomers.sessions)
+    label, times = max(counts.items(), key=lambda kv: (kv[1], kv[0]), default=("", 0))
+    return label if times * 2 >= counts.total() else ""

@@ -18,8 +18,8 @@ from scaledoctor.sdk import (
     resource,
 )
 from scaledoctor.sources.postgres import Activity, Server, Session, Settings
-from scaledoctor.sources.postgres.session import quote
-from scaledoctor_checks.postgres._words import duration, literal
+from scaledoctor.sql import identifier, literal
+from scaledoctor_checks.postgres._words import duration
 
 SOURCE = "pg_stat_activity, pg_settings"
 
@@ -184,7 +184,7 @@ def _summary(holder: _Holder, leaking: bool, taken: int, usable: int, seconds: f
 
 
 def _fixes(holder: _Holder, leaking: bool) -> Iterator[Fix]:
-    role, name = quote(holder.user), literal(holder.label)
+    role, name = identifier(holder.user), literal(holder.label)
     if holder.idle:
         oldest = "state = 'idle' AND state_change < now() - interval '1 second'"
         yield Fix(

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Kind, Severity, Step, Window, check
 from scaledoctor.sources.postgres import Activity, LockTable, Server, Session
-from scaledoctor.sources.postgres.session import quote
+from scaledoctor.sql import identifier
 from scaledoctor_checks.postgres._blocking import Blocking, Root, blocking, severity
 from scaledoctor_checks.postgres._words import duration, statement, who
 
@@ -141,7 +141,7 @@ def _forgotten(session: Session, older_than: float, server: Server) -> Finding:
 
 
 def _fixes(session: Session, server: Server) -> tuple[Fix, ...]:
-    role = quote(session.user or server.role)
+    role = identifier(session.user or server.role)
     return (
         Fix(
             f"End the forgotten transaction of {session.label}",

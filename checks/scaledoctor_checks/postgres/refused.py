@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Reach, Severity, Step, check
 from scaledoctor.sources.host import Backend, PostgresTitles
-from scaledoctor.sources.postgres.session import quote
-from scaledoctor_checks.postgres._words import literal
+from scaledoctor.sql import identifier, literal
 
 SOURCE = "our own login"
 
@@ -63,13 +62,13 @@ def _free(role: str, *, known: bool) -> Iterator[Fix]:
     where = "state = 'idle' AND state_change < now() - interval '1 second'"
     if known:
         where += f" AND usename = {literal(role)}"
-    limit = (f"ALTER ROLE {quote(role)} CONNECTION LIMIT 5;",) if known else ()
+    limit = (f"ALTER ROLE {identifier(role)} CONNECTION LIMIT 5;",) if known else ()
     yield Fix(
         f"From a reserved slot (superuser), free the idle connections of {role or 'everybody'}",
         (*limit, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {where};"),
         risk="pools lose idle connections and open new ones; above the limit they are refused",
         verify="SELECT usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2 ORDER BY 3;",
-        undo=f"ALTER ROLE {quote(role)} CONNECTION LIMIT -1;" if known else "none needed",
+        undo=f"ALTER ROLE {identifier(role)} CONNECTION LIMIT -1;" if known else "none needed",
     )
 
 

@@ -14,7 +14,7 @@ from scaledoctor.sdk import (
 )
 from scaledoctor.sources.host import Processes
 from scaledoctor.sources.postgres import Activity, Server, Statements, Tables
-from scaledoctor.sources.postgres.session import quote
+from scaledoctor.sql import identifier
 from scaledoctor_checks.postgres._heavy import (
     DOMINANT,
     Candidate,
@@ -125,13 +125,13 @@ def _summary(one: Heavy, index: Candidate | None, *, scans: bool) -> str:
 
 def _fixes(one: Heavy, index: Candidate | None) -> Iterator[Fix]:
     if index:
-        table = f"{quote(index.table.schema)}.{quote(index.table.name)}"
-        columns = ", ".join(map(quote, index.columns))
+        table = f"{identifier(index.table.schema)}.{identifier(index.table.name)}"
+        columns = ", ".join(map(identifier, index.columns))
         name = "_".join((index.table.name, *index.columns, "idx"))[:63]
-        whole = f"{quote(index.table.schema)}.{quote(name)}"
+        whole = f"{identifier(index.table.schema)}.{identifier(name)}"
         yield Fix(
             f"Index {index.table.label} on {', '.join(index.columns)}",
-            (f"CREATE INDEX CONCURRENTLY {quote(name)} ON {table} ({columns});",),
+            (f"CREATE INDEX CONCURRENTLY {identifier(name)} ON {table} ({columns});",),
             risk="reads the whole table once, does not block writes; each write then maintains "
             "one more index; waits for old transactions to end",
             verify="scaledoctor scan again: the statement's blocks per call fall",

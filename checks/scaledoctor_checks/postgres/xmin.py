@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Kind, Severity, Step, Window, check
 from scaledoctor.sources.postgres import Activity, Server, XminHolders
-from scaledoctor_checks.postgres._words import duration, literal, who
+from scaledoctor.sql import literal
+from scaledoctor_checks.postgres._words import duration, who
 
 SOURCE = "pg_stat_activity, pg_prepared_xacts, pg_replication_slots, pg_stat_replication"
 

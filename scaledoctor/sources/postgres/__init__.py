@@ -3,6 +3,7 @@
 from scaledoctor.sources.postgres.activity import Activity, Session
 from scaledoctor.sources.postgres.counters import DatabaseCounters, Databases
 from scaledoctor.sources.postgres.locks import Lock, LockTable
+from scaledoctor.sources.postgres.newcomers import Newcomer, Newcomers
 from scaledoctor.sources.postgres.server import Server, Settings
 from scaledoctor.sources.postgres.statements import Statement, Statements
 from scaledoctor.sources.postgres.tables import Table, Tables
@@ -14,6 +15,8 @@ __all__ = [
     "Databases",
     "Lock",
     "LockTable",
+    "Newcomer",
+    "Newcomers",
     "Server",
     "Session",
     "Settings",

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scaledoctor.sdk import fact, probe
-from scaledoctor.sources.postgres.session import GRANT, PostgresSession, quote
+from scaledoctor.sources.postgres.session import GRANT, PostgresSession
+from scaledoctor.sql import identifier
 
 
 @fact
@@ -42,7 +43,7 @@ class Server:
     @property
     def grant(self) -> str:
         """What lets this role see everything that we look at."""
-        return GRANT.format(role=quote(self.role))
+        return GRANT.format(role=identifier(self.role))
 
 
 @fact

@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from scaledoctor.sdk import Redactor, Target, Unavailable, source
 from scaledoctor.sources.postgres._connect import open_connection
+from scaledoctor.sql import identifier
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -33,7 +35,8 @@ GRANT = "GRANT pg_monitor TO {role};"
 class PostgresSession:
     """A connection with its guards; ``pooled`` when a pooler stands in between.
 
-    ``memory`` carries a probe's first reading to its second one.
+    ``memory`` carries a probe's first reading to its second one; ``spent`` has the seconds of
+    each statement.
     """
 
     connection: "AsyncConnection[dict[str, Any]]"
@@ -44,6 +47,7 @@ class PostgresSession:
     pooled: bool
     local: bool
     memory: dict[str, Any] = field(default_factory=dict)
+    spent: list[float] = field(default_factory=list)
     lost: str = ""
 
     async def rows(
@@ -66,7 +70,7 @@ class PostgresSession:
                 await self.connection.execute(_guards(local=True))
                 return await self._run(query, parameters)
         except psycopg.errors.InsufficientPrivilege as error:
-            raise Unavailable(_line(error), GRANT.format(role=quote(self.role))) from None
+            raise Unavailable(_line(error), GRANT.format(role=identifier(self.role))) from None
         except psycopg.errors.QueryCanceled:
             raise Unavailable(
                 f"the server did not answer within {GUARDS['statement_timeout']}"
@@ -85,8 +89,12 @@ class PostgresSession:
         return self.lost or self.redactor.text(words)
 
     async def _run(self, query: str, parameters: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-        cursor = await self.connection.execute((TAG + query).encode(), parameters)
-        return await cursor.fetchall()
+        began = monotonic()
+        try:
+            cursor = await self.connection.execute((TAG + query).encode(), parameters)
+            return await cursor.fetchall()
+        finally:
+            self.spent.append(monotonic() - began)
 
 
 @source("postgres", PostgresSession)
@@ -136,11 +144,3 @@ def _runs_here(pid: int) -> bool:
 
 def _line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
-
-
-def quote(identifier: str) -> str:
-    """Quote an SQL identifier, always when it is not a plain lower-case word."""
-    plain = identifier.replace("_", "a").isalnum() and identifier == identifier.lower()
-    if plain and identifier.isascii() and not identifier[0].isdigit():
-        return identifier
-    return '"' + identifier.replace('"', '""') + '"'

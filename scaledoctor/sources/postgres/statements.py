@@ -5,7 +5,8 @@ from typing import Any
 
 from scaledoctor.sdk import Cadence, Unavailable, fact, probe
 from scaledoctor.sources.postgres.server import Server
-from scaledoctor.sources.postgres.session import TAG, PostgresSession, quote
+from scaledoctor.sources.postgres.session import TAG, PostgresSession
+from scaledoctor.sql import identifier
 
 TEXTS = 30
 """Statements whose text is read: the heaviest of the window."""
@@ -71,7 +72,7 @@ FROM {schema}.pg_stat_statements_info
 async def statements(pg: PostgresSession, server: Server) -> Statements:
     """Read the numbers of every statement, and the texts of the heaviest since the first read."""
     version = _extension_version(server)
-    schema = quote(server.statements_schema)
+    schema = identifier(server.statements_schema)
     toplevel = ", toplevel" if version >= (1, 9) else ""
     rows = await pg.rows(_NUMBERS.format(schema=schema, toplevel=toplevel))
     info: list[dict[str, Any]] = []
