@@ -8,7 +8,6 @@ from scaledoctor.sources.host import Processes, cores_by_label
 from scaledoctor.sources.postgres import (
     Activity,
     Server,
-    Statement,
     Statements,
     Table,
     Tables,
@@ -93,29 +92,34 @@ def heavy(activity: Window[Activity], statements: Window[Statements] | None) -> 
     return sorted(shared, key=lambda h: -h.seconds)
 
 
-def _growth(statements: Window[Statements] | None) -> Mapping[str, Statement]:
-    """What each statement added over the window, by query id; empty without two readings."""
+@dataclass(slots=True)
+class _Grown:
+    query: str
+    calls: int = 0
+    seconds: float = 0.0
+    rows: int = 0
+    blocks: int = 0
+
+
+def _growth(statements: Window[Statements] | None) -> Mapping[str, _Grown]:
+    """What each statement added over the window, by query id; empty without two readings.
+
+    A statement that several roles run has a row for each.
+    """
     if statements is None or len(statements) < 2:
         return {}
     before = {s.key: s for s in statements.first.statements}
-    grown: dict[str, Statement] = {}
+    grown: dict[str, _Grown] = {}
     for now in statements.last.statements:
         then = before.get(now.key)
         if then is not None and then.calls > now.calls:
             then = None  # reset in between: all of it is new
-        calls = now.calls - (then.calls if then else 0)
-        if calls > 0:
-            grown[now.query_id] = Statement(
-                key=now.key,
-                query_id=now.query_id,
-                calls=calls,
-                seconds=now.seconds - (then.seconds if then else 0.0),
-                rows=now.rows - (then.rows if then else 0),
-                blocks=now.blocks - (then.blocks if then else 0),
-                blocks_read=now.blocks_read - (then.blocks_read if then else 0),
-                temp_blocks=now.temp_blocks - (then.temp_blocks if then else 0),
-                query=now.query,
-            )
+        if now.calls > (then.calls if then else 0):
+            one = grown.setdefault(now.query_id, _Grown(now.query))
+            one.calls += now.calls - (then.calls if then else 0)
+            one.seconds += now.seconds - (then.seconds if then else 0.0)
+            one.rows += now.rows - (then.rows if then else 0)
+            one.blocks += now.blocks - (then.blocks if then else 0)
     return grown
 
 
