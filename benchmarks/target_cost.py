@@ -20,7 +20,7 @@ def measure(server: PostgresServer, registry: Registry, tables: int) -> tuple[fl
     """Return statements, their milliseconds, the longest, sessions opened and wall seconds."""
     name = f"with_{tables}"
     with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
+        admin.execute(f"CREATE DATABASE {name}".encode())
     with psycopg.connect(server.dsn(dbname=name), autocommit=True) as admin:
         admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         for start in range(0, tables, 500):
@@ -28,10 +28,10 @@ def measure(server: PostgresServer, registry: Registry, tables: int) -> tuple[fl
             count = min(500, tables - start)
             admin.execute(
                 f"DO $$ BEGIN FOR i IN {start}..{start + count - 1} LOOP EXECUTE format("
-                "'CREATE TABLE t%s (id int PRIMARY KEY, a int)', i); END LOOP; END $$"
+                "'CREATE TABLE t%s (id int PRIMARY KEY, a int)', i); END LOOP; END $$".encode()
             )
         for i in range(0, tables, max(1, tables // 40)):
-            admin.execute(f"SELECT * FROM t{i} WHERE a = 1")
+            admin.execute(f"SELECT * FROM t{i} WHERE a = 1".encode())
         admin.execute("SELECT pg_stat_statements_reset()")
         before = sessions(admin)
         began = time.monotonic()

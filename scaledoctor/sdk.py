@@ -4,7 +4,6 @@ Four kinds of plug-in, one shape: a function says what it needs by its annotatio
 be tuned by its keyword defaults. A decorated function is still called as a plain function.
 """
 
-import dataclasses
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
@@ -152,7 +151,7 @@ def fact(cls: C) -> C:
 
     """
     params = getattr(cls, "__dataclass_params__", None)
-    if not dataclasses.is_dataclass(cls) or params is None or not params.frozen:
+    if params is None or not params.frozen:
         raise TypeError(f"@fact needs a frozen dataclass: {cls.__qualname__}")
     return cls
 

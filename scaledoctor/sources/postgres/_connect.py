@@ -87,7 +87,7 @@ async def open_connection(target: Target) -> "AsyncConnection[dict[str, Any]]":
     from psycopg.rows import dict_row
 
     try:
-        return await psycopg.AsyncConnection.connect(
+        return await psycopg.AsyncConnection[dict[str, Any]].connect(
             target.dsn,
             autocommit=True,
             prepare_threshold=None,

@@ -1,6 +1,5 @@
 """Who opens the sessions, looked at closely only when many are opened."""
 
-import asyncio
 from dataclasses import dataclass
 from time import monotonic
 
@@ -69,13 +68,15 @@ async def newcomers(
         raise Unavailable("sessions per second need a window", "scan with --window 10")
     if rate < RATE:
         return Newcomers(rate, ())
+    from asyncio import sleep
+
     found: dict[int, tuple[str, str]] = {}
     text = pg.redactor.text
     until = monotonic() + SECONDS
     while monotonic() < until:
         for row in await pg.rows(_YOUNG):
             found[row["pid"]] = (text(row["user"]), text(row["application"]))
-        await asyncio.sleep(PAUSE)
+        await sleep(PAUSE)
     stay = {row["pid"] for row in await pg.rows(_STAY, {"pids": sorted(found)})}
     return Newcomers(
         rate, tuple(Newcomer(pid, *names, pid not in stay) for pid, names in found.items())
