@@ -34,7 +34,7 @@ def main() -> None:
             # ABBA, so that a drift of the machine does not favour one side.
             for scanning in (False, True) if number % 2 == 0 else (True, False):
                 began = time.monotonic()
-                target = targets([place.dsn_scan], {})
+                target = targets({"dsn": [place.dsn_scan]}, {})
                 look = threading.Thread(
                     target=scan, args=(target, registry, Redactor(), SECONDS - 1.5)
                 )

@@ -35,7 +35,7 @@ def measure(server: PostgresServer, registry: Registry, tables: int) -> tuple[fl
         admin.execute("SELECT pg_stat_statements_reset()")
         before = sessions(admin)
         began = time.monotonic()
-        scan(targets([server.dsn("scan", name)], {}), registry, Redactor(), 10.0)
+        scan(targets({"dsn": [server.dsn("scan", name)]}, {}), registry, Redactor(), 10.0)
         wall = time.monotonic() - began
         time.sleep(1.5)  # a backend reports its session a moment after it has ended
         row = admin.execute(COST).fetchone()

@@ -86,12 +86,14 @@ def first_to_fill(rows: Iterable[Headroom]) -> Headroom | None:
 class Visited:
     """A target of the scan: its role, where, whether it let us in and what the visit cost.
 
-    ``queries`` and ``seconds`` are the sums of ``costs``, which is by fact.
+    ``named`` is False for what is looked at unasked: this host. ``queries`` and ``seconds`` are
+    the sums of ``costs``, which is by fact.
     """
 
     name: str
     kind: str
     address: str
+    named: bool
     ok: bool
     message: str
     queries: int

@@ -193,7 +193,9 @@ def visited(name: str = SHOP, *, ok: bool = True, message: str = "") -> Visited:
     """A target of the scan."""
     kind = name.partition(":")[0]
     address = "localhost" if kind == "host" else "db-1:5432/shop"
-    return Visited(name, kind, address, ok, message, 212 if ok else 0, 0.413 if ok else 0.0)
+    return Visited(
+        name, kind, address, kind != "host", ok, message, 212 if ok else 0, 0.413 if ok else 0.0
+    )
 
 
 def healthy() -> Report:
@@ -323,7 +325,7 @@ def hostile(text: str = HOSTILE) -> Report:
     return replace(
         bottleneck(),
         verdict=Verdict(Status.BOTTLENECK, text, Confidence.HIGH, found.fingerprint),
-        targets=(Visited(text, text, text, False, text, 0, 0.0), visited()),
+        targets=(Visited(text, text, text, True, False, text, 0, 0.0), visited()),
         diagnoses=(Diagnosis(found, found.fingerprint, 1.0, (hop, hop, hop), (found, found)),),
         minor=(found,),
         risks=(found,),

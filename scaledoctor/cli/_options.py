@@ -8,16 +8,6 @@ import typer
 
 from scaledoctor.model import Severity
 
-Dsn = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--dsn",
-        metavar="DSN",
-        help="PostgreSQL to look at (repeatable); without it DATABASE_URL or PG* are used. "
-        "Keep the password in PGPASSWORD or ~/.pgpass: a command line is visible to others.",
-    ),
-]
-
 Window = Annotated[
     float,
     typer.Option(min=0, max=600, metavar="SECONDS", help="How long to look; 0 is one shot."),

@@ -1,7 +1,6 @@
 """Collecting, as ``scan`` and ``collect`` both do it."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from scaledoctor.cli._output import progress
@@ -9,12 +8,12 @@ from scaledoctor.collect import collect
 from scaledoctor.redact import Redactor
 from scaledoctor.registry import Registry
 from scaledoctor.snapshot import Snapshot, read
-from scaledoctor.targets import targets
+from scaledoctor.targets import Given, targets
 
 
 def collected(
     registry: Registry,
-    dsns: Sequence[str] | None,
+    given: Given,
     window: float,
     saved: Path | None,
     *,
@@ -24,6 +23,6 @@ def collected(
     """Read a saved snapshot, or collect from the targets of the options or the environment."""
     if saved is not None:
         return read(saved, registry.facts)
-    found = targets(dsns or (), os.environ)
+    found = targets(given, os.environ)
     with progress(quiet=quiet) as observer:
         return collect(found, registry, Redactor(show_literals), window, observer)

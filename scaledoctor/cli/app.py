@@ -8,6 +8,7 @@ import typer
 
 from scaledoctor import __version__
 from scaledoctor.cli._exits import exits
+from scaledoctor.cli._targets import takes_targets
 from scaledoctor.cli.checks import checks_app
 from scaledoctor.cli.collect import collect
 from scaledoctor.cli.demo import demo
@@ -23,8 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(exits(scan))
-app.command()(exits(collect))
+app.command()(exits(takes_targets(scan)))
+app.command()(exits(takes_targets(collect)))
 app.command()(exits(demo))
 app.add_typer(checks_app, name="checks")
 

@@ -7,11 +7,12 @@ import typer
 
 from scaledoctor.cli import _options as opt
 from scaledoctor.errors import Exit, ScaledoctorError
+from scaledoctor.targets import Given
 
 
 def collect(
+    given: Given,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to.")],
-    dsn: opt.Dsn = None,
     window: opt.Window = 10.0,
     checks_dir: opt.ChecksDir = None,
     quiet: opt.Quiet = False,
@@ -27,7 +28,7 @@ def collect(
     if not output.absolute().parent.is_dir():
         raise ScaledoctorError(f"-o {output}: no such folder {output.parent}")
     registry = load(tuple(checks_dir or ()))
-    snapshot = collected(registry, dsn, window, None, quiet=quiet, show_literals=show_literals)
+    snapshot = collected(registry, given, window, None, quiet=quiet, show_literals=show_literals)
     try:
         output.write_bytes(dumps(snapshot))
     except OSError as error:

@@ -8,6 +8,7 @@ import typer
 from scaledoctor.cli import _options as opt
 from scaledoctor.errors import Exit
 from scaledoctor.report import Report, Status
+from scaledoctor.targets import Given
 
 Formats = Annotated[
     list[str] | None,
@@ -27,7 +28,7 @@ Strict = Annotated[
 
 
 def scan(
-    dsn: opt.Dsn = None,
+    given: Given,
     window: opt.Window = 10.0,
     saved: Saved = None,
     output: Formats = None,
@@ -49,7 +50,7 @@ def scan(
 
     registry = load(tuple(checks_dir or ()))
     found = outputs(output or [], registry)
-    snapshot = collected(registry, dsn, window, saved, quiet=quiet, show_literals=show_literals)
+    snapshot = collected(registry, given, window, saved, quiet=quiet, show_literals=show_literals)
     report = diagnose(snapshot, registry)
     write(report, found, color, -1 if quiet else verbose)
     return exit_code(report, fail_on, strict=strict)
@@ -57,7 +58,8 @@ def scan(
 
 def exit_code(report: Report, fail_on: opt.FailOn, *, strict: bool) -> Exit:
     """The exit code of a scan, by the table in the README."""
-    if report.verdict.status is Status.UNKNOWN and not all(t.ok for t in report.targets):
+    named = [t for t in report.targets if t.named]
+    if report.verdict.status is Status.UNKNOWN and named and not any(t.ok for t in named):
         return Exit.UNREACHABLE
     limit = fail_on.severity
     if limit is not None and any(f.severity >= limit for f in report.findings):

@@ -78,7 +78,7 @@ class Stage:
 
     def scan(self, window: float, observer: Observer = lambda *_: None) -> Report:
         """Look at the database and at this host."""
-        found = targets([self.shop.dsn_scan], {})
+        found = targets({"dsn": [self.shop.dsn_scan]}, {})
         return scan(found, self.registry, Redactor(), window, observer)
 
     def work(self, kind: str, *, program: Path = WORKER, **plan: object) -> Child:

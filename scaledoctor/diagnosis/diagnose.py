@@ -54,6 +54,7 @@ def _visited(record: Record) -> Visited:
         name=record.name,
         kind=record.kind,
         address=record.address,
+        named=record.named,
         ok=reach.ok,
         message=reach.message + (f" ({reach.enable})" if reach.enable else ""),
         queries=sum(c.calls for c in record.costs.values()),

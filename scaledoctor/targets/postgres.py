@@ -1,0 +1,73 @@
+"""PostgreSQL and its poolers: URLs and keyword/value strings, and libpq's environment."""
+
+from collections.abc import Mapping
+
+from scaledoctor.errors import ScaledoctorError
+from scaledoctor.targets.address import local_port
+from scaledoctor.targets.target import Target
+
+
+def postgres_target(dsn: str, *, named: bool = True) -> Target:
+    """Build a PostgreSQL target from a URL or a keyword/value string.
+
+    SQLAlchemy's ``postgresql+driver://`` is understood.
+
+    Raises:
+        ScaledoctorError: the DSN cannot be read; the message never repeats the DSN.
+
+    """
+    dsn, parts = _parsed(dsn, "--dsn", "postgresql://user@host:5432/database")
+    database = parts.get("dbname") or parts.get("user") or "postgres"
+    host, port = _place(parts, "5432")
+    address = f"{host}:{port}/{database}"
+    return Target("postgres", f"postgres:{database}", address, dsn, named, local_port(host, port))
+
+
+def pgbouncer_target(dsn: str) -> Target:
+    """Build a target for PgBouncer's console; its database is always ``pgbouncer``.
+
+    Raises:
+        ScaledoctorError: as for :func:`postgres_target`.
+
+    """
+    dsn, parts = _parsed(dsn, "--pgbouncer", "postgresql://stats@host:6432/pgbouncer")
+    host, port = _place(parts, "6432")
+    address = f"{host}:{port}/pgbouncer"
+    return Target("pgbouncer", "pgbouncer", address, dsn, True, local_port(host, port))
+
+
+def libpq_target(environment: Mapping[str, str]) -> Target:
+    """Build a target from PGHOST, PGPORT, PGDATABASE and PGUSER, which libpq reads itself."""
+    database = environment.get("PGDATABASE") or environment.get("PGUSER") or "postgres"
+    host = environment.get("PGHOST") or "local socket"
+    port = environment.get("PGPORT") or "5432"
+    address = f"{host}:{port}/{database}"
+    return Target("postgres", f"postgres:{database}", address, local_port=local_port(host, port))
+
+
+def is_postgres(url: str) -> bool:
+    """Whether a URL's scheme is PostgreSQL's, a driver's name behind it or not."""
+    return url.partition("://")[0].partition("+")[0] in ("postgres", "postgresql")
+
+
+def _parsed(dsn: str, option: str, example: str) -> tuple[str, dict[str, str]]:
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    scheme, separator, rest = dsn.partition("://")
+    hint = f"use {example} or 'host=... dbname=...'"
+    if separator and is_postgres(dsn):
+        dsn = f"postgresql://{rest}"
+    elif separator:
+        raise ScaledoctorError(f"{option}: {scheme!r} is not a PostgreSQL URL", hint)
+    try:
+        parts = conninfo_to_dict(dsn)
+    except ProgrammingError:
+        message = f"{option}: this is neither a PostgreSQL URL nor a keyword/value string"
+        raise ScaledoctorError(message, hint) from None
+    return dsn, {name: str(value) for name, value in parts.items() if value is not None}
+
+
+def _place(parts: Mapping[str, str], port: str) -> tuple[str, str]:
+    host = parts.get("host") or parts.get("hostaddr") or "local socket"
+    return host, parts.get("port") or port
