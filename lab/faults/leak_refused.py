@@ -22,5 +22,4 @@ FAULT = Fault(
     checks=("postgres.connections-refused", "postgres.connection-hog"),
     subject=lambda names: names.role_reports,
     settings={"max_connections": 40},
-    settle=11.0,
 )

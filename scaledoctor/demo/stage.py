@@ -101,6 +101,15 @@ class Stage:
             for command in commands:
                 admin.execute(command.encode())
 
+    def sessions(self, application: str) -> int:
+        """How many sessions an application has now."""
+        import psycopg
+
+        count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+        with psycopg.connect(self.shop.dsn_admin, autocommit=True) as admin:
+            row = admin.execute(count, (application,)).fetchone()
+        return int(row[0]) if row else 0
+
     def apply(self, fix: Fix) -> tuple[Applied, ...]:
         """Carry out a fix of the report; see `scaledoctor.demo.remedy.apply`."""
         return apply(fix, self.shop.dsn_admin, self.children, self.files)

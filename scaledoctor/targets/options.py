@@ -39,6 +39,23 @@ OPTIONS: tuple[Option, ...] = (
         "Keep the password in PGPASSWORD or ~/.pgpass: a command line is visible to others.",
         postgres_target,
     ),
+    Option("pgbouncer", "DSN", "PgBouncer's console, as one of its stats_users.", pgbouncer_target),
+    _file("pgbouncer-ini", "PgBouncer's configuration."),
+    Option(
+        "haproxy",
+        "URL",
+        "HAProxy's stats page (http://user:password@host:8404/stats) or its stats socket "
+        "(unix:/run/haproxy/admin.sock, tcp://host:9999).",
+        partial(socket_or_url_target, "haproxy"),
+    ),
+    _file("haproxy-cfg", "HAProxy's configuration."),
+    _url("nginx", "nginx's stub_status page."),
+    _file("nginx-conf", "nginx's configuration; its includes are read too."),
+    _url("envoy", "Envoy's admin interface."),
+    _url("traefik", "Traefik's API, or its metrics page."),
+    _url("caddy", "Caddy's admin API."),
+    _url("url", "A page of the application, asked a few times for its latency."),
+    _file("access-log", "An access log of nginx, HAProxy, Envoy or a web server."),
 )
 """Targets by option, in the order in which ``--help`` shows them."""
 

@@ -1,10 +1,14 @@
 """A service opens connections and never closes them."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from scaledoctor.demo.fault import Fault
 from scaledoctor.demo.stage import Stage
+
+PATIENCE = 25.0
+"""Seconds; the shop renews each connection after 4 s, and loses most of these races."""
 
 RESERVED = 16
 """The version from which a slot can be reserved for the scan; before, it is refused like all."""
@@ -20,9 +24,16 @@ def inject(stage: Stage) -> Iterator[None]:
 
 
 def leak(stage: Stage) -> None:
-    """Start the leaking service; many threads, to win each slot that the shop's pool renews."""
+    """Start the leaking service, and wait until it has taken the shop's own slots too.
+
+    Many threads, to win each slot that the shop's pool renews; as long as the shop keeps a single
+    one it serves almost all of its traffic.
+    """
     dsn = stage.shop.dsn_as(stage.names.role_reports, stage.names.app_reports)
     stage.work("leak", dsn=dsn, threads=4, pause=0.005)
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until and stage.sessions(stage.names.app_web):
+        time.sleep(0.25)
 
 
 FAULT = Fault(
@@ -32,5 +43,4 @@ FAULT = Fault(
     checks=("postgres.connection-hog", "postgres.connections-refused"),
     subject=lambda names: names.app_reports,
     settings={"max_connections": 40, "reserved_connections": 2},
-    settle=9.0,  # the shop's own connections age out within 4 s, and the leak takes their slots
 )

@@ -1,0 +1,1 @@
+"""Checks on balancers: health, queues, and whether the work is spread evenly."""

@@ -1,0 +1,1 @@
+"""Checks on connection poolers and on the arithmetic of pools."""

@@ -1,0 +1,147 @@
+"""One guarded HTTP client for every source that reads a status page or an admin API."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from scaledoctor.errors import Unavailable, Unreachable
+from scaledoctor.targets import Target
+
+if TYPE_CHECKING:
+    import httpx
+
+SECONDS = 3.0
+"""One request, connecting included; below the engine's deadline for a reading."""
+
+MOST_BYTES = 64 * 2**20
+"""Of one answer: HAProxy's page has about 500 bytes per server, so this is 100,000 servers."""
+
+
+_DNS = ("name or service not known", "name resolution", "no address associated", "nodename")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer: status, lower-case content type without parameters, and the body as text."""
+
+    status: int
+    kind: str
+    text: str
+
+    def json(self, what: str) -> Any:
+        """The body as JSON; Unavailable says what it was instead."""
+        import json
+
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            raise Unavailable(f"{what} is not JSON: {self.looks}") from None
+
+    @property
+    def looks(self) -> str:
+        """What the body is, in a few words that show none of it."""
+        start = self.text.lstrip()[:200].lower()
+        if start.startswith(("<!doctype html", "<html")):
+            return "an HTML page"
+        return f"{len(self.text)} characters of {self.kind or 'an unknown type'}"
+
+
+@dataclass
+class Http:
+    """A client for one target; ``spent`` has the seconds of each request."""
+
+    client: "httpx.AsyncClient"
+    url: str
+    spent: list[float] = field(default_factory=list)
+
+    async def get(self, path: str | None = None) -> Answer:
+        """Get the target's own URL, or another path of its server.
+
+        Raises:
+            Unreachable: no connection, a refusal (401, 403), a redirect or no answer in time.
+            Unavailable: it answers, but with another status than 200.
+
+        """
+        import httpx
+
+        url = self.url if path is None else str(httpx.URL(self.url).join(path))
+        began = monotonic()
+        try:
+            async with self.client.stream("GET", url) as reply:
+                body = await _read(reply)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise _refused(error) from None
+        finally:
+            self.spent.append(monotonic() - began)
+        _judge(reply.status_code, urlsplit(url).path or "/")
+        kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return Answer(reply.status_code, kind, body.decode("utf-8", "replace"))
+
+    async def reading(self, path: str | None = None) -> Answer:
+        """As :meth:`get`, for a probe: whatever goes wrong is Unavailable."""
+        try:
+            return await self.get(path)
+        except Unreachable as no:
+            raise Unavailable(no.message, no.enable) from None
+
+
+@asynccontextmanager
+async def http(target: Target) -> AsyncIterator[Http]:
+    """Open a client; basic authentication comes from the URL. Certificates are verified.
+
+    Proxies of the environment are not used: an admin API is reached directly or not at all.
+    """
+    import ssl
+
+    import httpx
+
+    async with httpx.AsyncClient(
+        timeout=SECONDS,
+        verify=ssl.create_default_context(),
+        trust_env=False,
+        headers={"User-Agent": "scaledoctor", "Accept": "*/*"},
+    ) as client:
+        yield Http(client, target.dsn)
+
+
+async def _read(reply: "httpx.Response") -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in reply.aiter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > MOST_BYTES:
+            raise Unavailable(f"the answer is larger than {MOST_BYTES // 2**20} MB")
+    return b"".join(parts)
+
+
+def _judge(status: int, path: str) -> None:
+    if status in (401, 403):
+        raise Unreachable(
+            "auth", f"refused with HTTP {status}", str(status), "put user:password@ into the URL"
+        )
+    if 300 <= status < 400:
+        raise Unreachable("redirect", f"{path} is redirected (HTTP {status})", str(status))
+    if status != 200:
+        raise Unavailable(f"{path} answers HTTP {status}", "is the path of the URL right?")
+
+
+def _refused(error: Exception) -> Unreachable:
+    """Classify what went wrong by the words of the operating system and OpenSSL."""
+    import httpx
+
+    words = str(error) or type(error).__name__
+    if isinstance(error, httpx.TimeoutException):
+        return Unreachable("timeout", f"no answer within {SECONDS:g} s")
+    if "CERTIFICATE" in words.upper() or "SSL" in words.upper() or "TLS" in words.upper():
+        enable = "name its authority in SSL_CERT_FILE, or use http:// on a private network"
+        return Unreachable("tls", f"TLS failed: {words}", "", enable)
+    if any(text in words.lower() for text in _DNS):
+        return Unreachable("dns", words, "", "check the host name in the URL")
+    if isinstance(error, httpx.ProtocolError):
+        return Unreachable("protocol", f"what answers does not speak HTTP: {words}")
+    enable = "is it running, are host and port right?"
+    return Unreachable("refused", words, "", enable)
