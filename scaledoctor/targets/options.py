@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from scaledoctor.targets.address import file_target, url_target
+from scaledoctor.targets.address import file_target, socket_or_url_target, url_target
 from scaledoctor.targets.postgres import (
     is_postgres,
     libpq_target,
+    pgbouncer_target,
     postgres_target,
 )
 from scaledoctor.targets.target import HOST, Target
