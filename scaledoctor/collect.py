@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 
 from scaledoctor import __version__
-from scaledoctor.errors import Unreachable
+from scaledoctor.errors import Unavailable, Unreachable
 from scaledoctor.needs import Shape
 from scaledoctor.redact import Redactor
 from scaledoctor.registry import Registry
@@ -154,6 +154,9 @@ class _Visit:
             text = self.redactor.text(no.message)
             took = monotonic() - began
             self.reach = Reach(False, took, no.category, no.code, text, no.enable, port)
+        except Unavailable as no:
+            text = self.redactor.text(no.reason)
+            self.reach = Reach(False, monotonic() - began, "answer", "", text, no.enable, port)
         return session
 
     async def _read(self, session: Any) -> None:

@@ -60,10 +60,17 @@ class Graph:
         ]
         return sorted(found, key=lambda pair: -pair[0])
 
+    def leads(self, use: Use, above: tuple[Use, ...] = ()) -> bool:
+        """Whether a resource has a consumer, or waits for one that has."""
+        if self.consumers(use):
+            return True
+        further = (u for _, u in self.waits(use) if not any(u is a for a in (use, *above)))
+        return any(self.leads(u, (*above, use)) for u in further)
+
     def next(self, node: Node) -> Step | None:
         """The hop below a node: what it waits for, else who consumes it."""
         for share, use in self.waits(node):
-            if self.consumers(use):
+            if self.leads(use):
                 return Step(use, share)
         if isinstance(node, Use):
             for share, finding in self.consumers(node):
