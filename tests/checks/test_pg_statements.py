@@ -83,9 +83,9 @@ def test_a_dominant_statement_that_reads_in_vain_is_named(
     share: float, blocks: int, severity: Severity
 ) -> None:
     """200 blocks for one row is waste, 199 is a statement that is merely frequent."""
-    facts = scan(share, blocks)
+    facts, tables = scan(share, blocks), table("orders", 5000, "id")
     found = [
-        f for f in statement_share(SERVER, WINDOW, facts, table("orders", 5000, "id"), None)
+        f for f in statement_share(SERVER, WINDOW, facts, tables, None, None, None)
         if "customer" in f.subject
     ]  # fmt: skip
     assert only(found).severity is severity
@@ -98,13 +98,15 @@ def test_below_its_share_a_statement_is_one_of_many() -> None:
         statement(str(i), 100, 3.0, 500_000, 100, f"SELECT {'x' * i} FROM t WHERE a = $1")
         for i in (1, 2, 3)
     ))  # fmt: skip
-    assert not list(statement_share(SERVER, WINDOW, thirds, None, None))
+    assert not list(statement_share(SERVER, WINDOW, thirds, None, None, None, None))
 
 
 def test_the_index_that_is_missing_is_the_object_and_the_fix() -> None:
     """The predicate's column leads no index of a large table."""
     facts = scan(0.8, 5000)
-    found = only(list(statement_share(SERVER, WINDOW, facts, table("orders", 5000, "id"), None)))
+    found = only(
+        list(statement_share(SERVER, WINDOW, facts, table("orders", 5000, "id"), None, None, None))
+    )
     assert found.subject == "public.orders(customer)"
     assert found.fixes[0].commands == (
         "CREATE INDEX CONCURRENTLY orders_customer_idx ON public.orders (customer);",
@@ -124,7 +126,7 @@ def test_the_index_that_is_missing_is_the_object_and_the_fix() -> None:
 )
 def test_no_index_is_advised_without_proof(tables: Tables | None) -> None:
     """Then the plan is the next question."""
-    found = only(list(statement_share(SERVER, WINDOW, scan(0.8, 5000), tables, None)))
+    found = only(list(statement_share(SERVER, WINDOW, scan(0.8, 5000), tables, None, None, None)))
     assert found.fixes[0].commands == (f"EXPLAIN (ANALYZE, BUFFERS) {SLOW};",)
 
 
@@ -132,9 +134,35 @@ def test_a_statement_that_waits_for_locks_is_a_symptom() -> None:
     """Its time is the lock's."""
     stuck = [waiting(i, 1, query=SLOW, query_id="1") for i in range(2, 6)]
     window = still(*stuck, samples=21)
-    found = next(iter(statement_share(SERVER, window, scan(0.9, 5000), None, None)))
+    found = next(iter(statement_share(SERVER, window, scan(0.9, 5000), None, None, None, None)))
     assert found.waits_for["postgres.locks"] == 1.0
     assert found.severity is Severity.INFO
+
+
+def test_a_report_that_runs_alone_is_no_bottleneck() -> None:
+    """One session, one call, twenty seconds: somebody's own work, and nobody waits for it."""
+    window = still(active(1, query=SLOW, query_id="1", query_age=20.0), samples=21)
+    facts = statements(statement("1", 1, 10.0, 500_000, 10, SLOW))
+    found = only(list(statement_share(SERVER, window, facts, None, None, None, None)))
+    assert (found.severity, found.impact) == (Severity.INFO, 0.0)
+
+
+@pytest.mark.parametrize(("calls", "severity"), [(1, Severity.INFO), (2, Severity.CRITICAL)])
+def test_calls_make_a_statement_everybodys(calls: int, severity: Severity) -> None:
+    """From a call in five seconds on it is no single job."""
+    window = still(active(1, query=SLOW, query_id="1"), samples=21)
+    facts = statements(statement("1", calls, 10.0, 500_000 * calls, 10, SLOW))
+    found = only(list(statement_share(SERVER, window, facts, None, None, None, None)))
+    assert found.severity is severity
+
+
+def test_a_report_on_a_full_machine_is_named() -> None:
+    """All cores are busy and others queue for them."""
+    cpu, processes = host(2.0, 8, 1.9)
+    window = still(active(1, query=SLOW, query_id="1", query_age=20.0), samples=21)
+    facts = statements(statement("1", 1, 10.0, 500_000, 10, SLOW))
+    found = only(list(statement_share(LOCAL, window, facts, None, processes, cpu, TWO)))
+    assert found.severity is Severity.CRITICAL
 
 
 TWO = HostInfo(cores=2, memory=8 << 30, container=False)

@@ -12,9 +12,10 @@ from scaledoctor.sdk import (
     Window,
     check,
 )
-from scaledoctor.sources.host import Processes
+from scaledoctor.sources.host import CpuTimes, HostInfo, Processes
 from scaledoctor.sources.postgres import Activity, Server, Statements, Tables
 from scaledoctor.sql import identifier
+from scaledoctor_checks.host._use import busy as use_of
 from scaledoctor_checks.postgres._heavy import (
     DOMINANT,
     Candidate,
@@ -27,6 +28,9 @@ from scaledoctor_checks.postgres._words import duration, statement
 
 SOURCE = "pg_stat_statements over the window, pg_stat_activity samples"
 
+ALONE = 1.5
+"""Sessions busy with a statement, on average, below which it is one program's own work."""
+
 SMALL = 100
 """Pages below which a sequential scan is never a problem (traps: tables under ~100 pages)."""
 
@@ -38,10 +42,13 @@ def statement_share(
     statements: Window[Statements] | None,
     tables: Tables | None,
     processes: Window[Processes] | None,
+    cpu: Window[CpuTimes] | None,
+    info: HostInfo | None,
     /,
     *,
     share: float = DOMINANT,
     sessions: float = 0.5,
+    per_second: float = 0.2,
     blocks_per_call: float = 200.0,
     blocks_per_row: float = 50.0,
     slow: float = 1.0,
@@ -53,7 +60,8 @@ def statement_share(
     pg_stat_activity, so that a statement that never finishes is seen too. Fires at ``share`` of
     all statements' time and ``sessions`` sessions busy with it on average, if it touches
     ``blocks_per_call`` blocks at ``blocks_per_row`` per row, or takes ``slow`` seconds. A cheap
-    statement that is merely frequent is reported as information.
+    statement that is merely frequent is reported as information, and so is a report or a job: one
+    session, fewer than ``per_second`` calls, on a machine whose cores nobody queues for.
     Fix: the index that its predicate lacks, when there is one; else its plan.
     When to ignore: a report that runs when nobody waits.
     References: PostgreSQL manual, pg_stat_statements; "Indexes".
@@ -63,7 +71,9 @@ def statement_share(
     for one in heavy(activity, statements)[:3]:
         if one.share < share or one.seconds / seconds < sessions:
             return
+        alone = one.seconds / seconds < ALONE and one.calls < per_second * seconds
         wasteful = one.wasteful(blocks_per_call, blocks_per_row, slow)
+        wasteful = wasteful and (not alone or _queued(server, cpu, info))
         index = candidate(one.query, tables, SMALL)
         yield _finding(
             one,
@@ -73,6 +83,12 @@ def statement_share(
             busy=one.seconds / seconds,
             cpu=database_share(server, processes) * one.share * (1 - one.blocked),
         )
+
+
+def _queued(server: Server, cpu: Window[CpuTimes] | None, info: HostInfo | None) -> bool:
+    """Whether tasks queue for the cores of the database's machine; False when not seen."""
+    used = use_of(cpu) if server.local and cpu else None
+    return used is not None and info is not None and used.full(info.cores, 0.9)
 
 
 def _finding(
