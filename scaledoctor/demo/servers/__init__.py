@@ -3,15 +3,20 @@
 from scaledoctor.demo.servers.binaries import PostgresBinaries, find_postgres
 from scaledoctor.demo.servers.bouncer import PgBouncer, pgbouncer
 from scaledoctor.demo.servers.child import ServerFailed, ServerMissing
+from scaledoctor.demo.servers.haproxy import Haproxy, balancer_cfg, find_haproxy, haproxy
 from scaledoctor.demo.servers.pg import PostgresServer, postgres, standby_of
 
 __all__ = [
+    "Haproxy",
     "PgBouncer",
     "PostgresBinaries",
     "PostgresServer",
     "ServerFailed",
     "ServerMissing",
+    "balancer_cfg",
+    "find_haproxy",
     "find_postgres",
+    "haproxy",
     "pgbouncer",
     "postgres",
     "standby_of",
