@@ -10,6 +10,7 @@ from scaledoctor_checks.postgres.ddl_queue import ddl_queue
 from scaledoctor_checks.postgres.hot_row import hot_row
 from scaledoctor_checks.postgres.idle_in_transaction import idle_in_transaction
 from scaledoctor_checks.postgres.locks import locks
+from scaledoctor_checks.postgres.sync_commit import sync_commit_stall
 from tests.checks.pg_facts import (
     SERVER,
     active,
@@ -259,3 +260,44 @@ def test_a_prepared_transaction_is_decided_by_its_name() -> None:
     window = still(waiting(2, 0), waiting(3, 0))
     found = only(list(blocking_transaction(SERVER, window, None, holders)))
     assert found.fixes[0].commands == ("ROLLBACK PREPARED 'it''s';  -- or COMMIT PREPARED",)
+
+
+def test_an_idle_session_with_an_advisory_lock_is_ended_not_cancelled() -> None:
+    """It runs nothing that could be cancelled, and holds the lock until it ends."""
+    owner = idle(1, "scheduler", state_age=600.0)
+    window = still(owner, waiting(2, 1, event="advisory"))
+    found = only(list(blocking_transaction(SERVER, window, None, None)))
+    assert (found.subject, found.fixes[0].commands) == (
+        "scheduler", ("SELECT pg_terminate_backend(1);",)
+    )  # fmt: skip
+    assert "idle for 10 min, still holds an advisory lock" in found.summary
+
+
+def committing(pid: int, age: float) -> Session:
+    """A session whose commit waits for the standby."""
+    return active(pid, wait_type="IPC", wait_event="SyncRep", query="COMMIT", query_age=age)
+
+
+@pytest.mark.parametrize(("age", "fires"), [(0.49, False), (1.0, True)])
+def test_commits_that_wait_long_for_a_standby_are_named(age: float, fires: bool) -> None:
+    """A moment each is what a healthy standby costs."""
+    window = Window.of(*(activity(committing(1, age)) for _ in range(4)))
+    found = list(sync_commit_stall(SERVER, window, None))
+    assert [f.subject for f in found] == (["synchronous_standby_names"] if fires else [])
+
+
+@pytest.mark.parametrize(("samples", "fires"), [(1, False), (2, True)])
+def test_half_a_waiting_commit_on_average_is_needed(samples: int, fires: bool) -> None:
+    """Four samples; one of them with a late commit is chance."""
+    window = Window.of(*(activity(*([committing(1, 5.0)] if i < samples else []))
+                         for i in range(4)))  # fmt: skip
+    assert bool(list(sync_commit_stall(SERVER, window, None))) is fires
+
+
+def test_who_waits_behind_a_commit_waits_for_the_standby() -> None:
+    """The commit holds its row locks; its session is not the one to end."""
+    window = still(committing(1, 8.0), waiting(2, 1), waiting(3, 1))
+    found = only(list(sync_commit_stall(SERVER, window, None)))
+    assert found.explains == {"postgres.locks": 1.0}
+    assert found.impact == pytest.approx(1.0)
+    assert not list(blocking_transaction(SERVER, window, None, None))

@@ -66,6 +66,11 @@ class Root:
         return sum(s.idle_in_transaction for s in self.seen) * 2 > len(self.seen)
 
     @property
+    def committing(self) -> bool:
+        """It waited for a synchronous standby most of the times it was the root."""
+        return sum(s.wait_event == "SyncRep" for s in self.seen) * 2 > len(self.seen)
+
+    @property
     def victim_labels(self) -> str:
         """The applications that wait, most first."""
         counts: dict[str, set[int]] = {}

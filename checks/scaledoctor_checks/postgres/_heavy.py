@@ -23,8 +23,9 @@ PgHero rank by it; above 40 % nothing else can matter more)."""
 class Heavy:
     """One statement over the window; seconds are session-seconds of execution, waits included.
 
-    ``blocked`` is the share of its sampled time spent waiting for locks. ``calls`` is 0 for a
-    statement that only the samples know, because it has not finished.
+    ``blocked`` is the share of its sampled time spent waiting for others: for locks, or for a
+    synchronous standby. ``calls`` is 0 for a statement that only the samples know, because it
+    has not finished.
     """
 
     query: str
@@ -146,7 +147,7 @@ def _sampled(activity: Window[Activity]) -> dict[str, _Seen]:
                 continue
             seen = found.setdefault(s.query_id or s.query, _Seen(s.query, s.label))
             seen.seconds += every
-            seen.waits += every * s.blocked
+            seen.waits += every * (s.blocked or s.wait_event == "SyncRep")
             seen.longest = max(seen.longest, s.query_age or 0.0)
     return found
 

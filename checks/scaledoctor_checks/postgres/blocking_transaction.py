@@ -45,7 +45,9 @@ def blocking_transaction(
     for root in found.roots.values():
         if found.mean(root) < mean_blocked or found.share(root) < share or root.queued:
             continue
-        if root.pid == CYCLE or (root.pid != PREPARED and (not root.seen or root.idle)):
+        if root.pid == CYCLE or root.committing:  # other checks name these
+            continue
+        if root.pid != PREPARED and (not root.seen or root.idle):
             continue
         impact = found.impact(root)
         yield Finding(
@@ -70,6 +72,9 @@ def _summary(root: Root, mean: float, prepared: XminHolders | None) -> str:
         names = [h.name for h in _prepared(prepared)]
         return f"prepared transaction {', '.join(names[:3]) or '(name not visible)'} {waits}"
     session = root.session
+    if session.state == "idle":
+        idle = duration(session.state_age)
+        return f"{who(session)}, idle for {idle}, still holds an advisory lock and {waits}"
     return (
         f"{who(session)}, in a transaction for {duration(session.transaction_age)}, {waits}: "
         f"{statement(session.query)}"
@@ -94,6 +99,10 @@ def _fixes(root: Root, prepared: XminHolders | None) -> Iterator[Fix]:
         )
         return
     pid = root.session.pid
+    if root.session.state == "idle":
+        # Only a session-level advisory lock outlives a transaction; nothing runs to be cancelled.
+        yield _end(f"End the session of {root.session.label}, which gives its lock back", pid)
+        return
     yield Fix(
         f"Cancel the statement of {root.session.label}",
         (f"SELECT pg_cancel_backend({pid});",),
@@ -101,10 +110,14 @@ def _fixes(root: Root, prepared: XminHolders | None) -> Iterator[Fix]:
         verify="SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock';",
         undo="run the work again, in smaller batches",
     )
-    yield Fix(
-        "If it does not yield, end its session",
+    yield _end("If it does not yield, end its session", pid)
+
+
+def _end(title: str, pid: int) -> Fix:
+    return Fix(
+        title,
         (f"SELECT pg_terminate_backend({pid});",),
-        risk="as above, and its connection is lost",
+        risk="its transaction, if any, rolls back, and its connection is lost",
         verify="SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock';",
         undo="the application reconnects by itself if it has a pool",
     )

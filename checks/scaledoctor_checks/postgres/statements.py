@@ -116,7 +116,7 @@ def _finding(
             Evidence("blocks per call", one.blocks_per_call, "blocks of 8 kB", source=SOURCE),
             Evidence("rows per call", one.rows / one.calls if one.calls else 0.0, "rows",
                      source=SOURCE),
-            Evidence("share of its time waiting for locks", one.blocked, "share", source=SOURCE),
+            Evidence("share of its time waiting for others", one.blocked, "share", source=SOURCE),
         ),
         fixes=tuple(_fixes(one, index)),
         explains={"host.cpu": cpu} if cpu else {},
