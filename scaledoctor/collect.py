@@ -10,6 +10,7 @@ from typing import Any
 
 from scaledoctor import __version__
 from scaledoctor.errors import Unavailable, Unreachable
+from scaledoctor.loop import run
 from scaledoctor.needs import Shape
 from scaledoctor.redact import Redactor
 from scaledoctor.registry import Registry
@@ -50,7 +51,7 @@ def collect(
 
     ``window`` is in seconds; 0 takes one reading of everything and gives no rates.
     """
-    return asyncio.run(_collect(targets, registry, redactor, window, observer))
+    return run(_collect(targets, registry, redactor, window, observer))
 
 
 async def _collect(

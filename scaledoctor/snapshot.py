@@ -124,6 +124,8 @@ def loads(data: bytes, facts: Mapping[str, type], where: str = "snapshot") -> Sn
         return _typed(snapshot, facts)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise ScaledoctorError(f"{where}: not a readable snapshot: {error}") from None
+    except RecursionError:
+        raise ScaledoctorError(f"{where}: not a readable snapshot: nested too deeply") from None
 
 
 def _typed(snapshot: Snapshot, facts: Mapping[str, type]) -> Snapshot:
@@ -135,7 +137,7 @@ def _typed(snapshot: Snapshot, facts: Mapping[str, type]) -> Snapshot:
             samples={
                 name: tuple((at, msgspec.convert(value, facts[name])) for at, value in samples)
                 for name, samples in record.samples.items()
-                if name in facts
+                if name in facts and samples
             },
         )
         for record in snapshot.records

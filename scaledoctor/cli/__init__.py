@@ -1,5 +1,14 @@
 """The command line: one thin file per command, nothing heavy imported at module level."""
 
-from scaledoctor.cli.app import main
+import sys
 
-__all__ = ["main"]
+
+def main() -> None:
+    """Run a command; Ctrl-C at any moment, while we still start too, is one line and code 130."""
+    try:
+        from scaledoctor.cli import app
+
+        app.main()
+    except KeyboardInterrupt:
+        sys.stderr.write("scaledoctor: interrupted\n")
+        sys.exit(130)

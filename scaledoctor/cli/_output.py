@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from scaledoctor.cli._exits import silence
 from scaledoctor.cli._options import Color
 from scaledoctor.collect import Observer
 from scaledoctor.errors import ScaledoctorError
@@ -25,10 +26,10 @@ class Output:
 
 
 def outputs(wanted: Sequence[str], registry: Registry) -> list[Output]:
-    """Parse every ``-o``.
+    """Parse every ``-o``, before anything is looked at.
 
     Raises:
-        ScaledoctorError: unknown format, a folder that does not exist, two reports on stdout.
+        ScaledoctorError: unknown format, a file that cannot be written, two reports in one place.
     """
     found: list[Output] = []
     for text in wanted or ["terminal"]:
@@ -39,27 +40,65 @@ def outputs(wanted: Sequence[str], registry: Registry) -> list[Output]:
             hint = f"did you mean {near[0]}?" if near else f"one of: {known}"
             raise ScaledoctorError(f"-o {text}: no such format {name!r}", hint)
         where = Path(path) if path and path != "-" else None
-        if where is not None and not where.absolute().parent.is_dir():
-            raise ScaledoctorError(f"-o {text}: no such folder {where.parent}")
+        if where is not None:
+            check_writable(where, f"-o {text}")
+        if where in [o.path for o in found]:
+            place = f"to {where}" if where else "to stdout"
+            hint = "give each a path of its own: -o json:FILE"
+            raise ScaledoctorError(f"-o {text}: only one report can go {place}", hint)
         found.append(Output(registry.renderers[name], where))
-    if sum(o.path is None for o in found) > 1:
-        raise ScaledoctorError("-o: only one report can go to stdout", "give a path: -o json:FILE")
     return found
 
 
+def check_writable(path: Path, option: str) -> None:
+    """Find out before the scan, not after it, that a file cannot be written.
+
+    Raises:
+        ScaledoctorError: no such folder, a folder itself, or no permission.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise ScaledoctorError(f"{option}: no such folder {path.parent}")
+    if path.is_dir():
+        raise ScaledoctorError(f"{option}: {path} is a folder, not a file")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise ScaledoctorError(f"{option}: no permission to write {path}")
+
+
 def write(report: Report, found: Sequence[Output], color: Color, verbosity: int) -> None:
-    """Render and write every report, files first, so that stdout never hides a failed file."""
+    """Render and write every report; one that cannot be written does not cost the others.
+
+    Raises:
+        ScaledoctorError: the first that could not be written.
+    """
+    problems: list[ScaledoctorError] = []
     for output in sorted(found, key=lambda o: o.path is None):
-        if output.path is None:
-            sys.stdout.write(output.renderer(report, style(color, verbosity)))
-            sys.stdout.flush()
-            continue
-        text = output.renderer(report, Style(width=100, verbosity=max(verbosity, 1)))
+        to_file = Style(width=100, verbosity=max(verbosity, 1))
+        text = output.renderer(report, to_file if output.path else style(color, verbosity))
+        # Documents are UTF-8 everywhere; for a stdout that is not, the terminal report is ASCII.
+        data = text.encode(errors="backslashreplace")
         try:
-            output.path.write_text(text, encoding="utf-8")
+            if output.path is None:
+                _to_stdout(data)
+            else:
+                output.path.write_bytes(data)
+                sys.stderr.write(f"wrote {output.path}\n")
         except OSError as error:
-            raise ScaledoctorError(f"{output.path}: {error.strerror}") from None
-        sys.stderr.write(f"wrote {output.path}\n")
+            where = output.path or "stdout"
+            problems.append(ScaledoctorError(f"cannot write {where}: {error.strerror}"))
+    for problem in problems:
+        raise problem
+
+
+def _to_stdout(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence()  # the reader has seen enough (| head); the exit code still counts
+    except OSError:
+        silence()
+        raise
 
 
 def style(color: Color, verbosity: int) -> Style:
@@ -70,13 +109,23 @@ def style(color: Color, verbosity: int) -> Style:
         color is Color.AUTO and auto and not os.environ.get("NO_COLOR")
     )
     columns = shutil.get_terminal_size((100, 24)).columns
-    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
     return Style(
         color=wants,
         width=max(40, min(columns, 200)),
-        unicode=encoding.startswith("utf"),
+        unicode=_takes_unicode(),
         verbosity=verbosity,
     )
+
+
+def _takes_unicode() -> bool:
+    """Whether stdout is UTF-8, and nobody asked for the C locale.
+
+    There Python takes UTF-8 all the same and sets LC_CTYPE to C.UTF-8 (PEP 538, PEP 540).
+    """
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    ctype = os.environ.get("LC_CTYPE", "").replace("C.UTF-8", "")
+    locale = os.environ.get("LC_ALL") or ctype or os.environ.get("LANG")
+    return encoding.startswith("utf") and locale not in ("C", "POSIX")
 
 
 @contextmanager

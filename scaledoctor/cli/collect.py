@@ -1,5 +1,6 @@
 """``scaledoctor collect``: record everything now, judge it elsewhere."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,28 +13,34 @@ from scaledoctor.targets import Given
 
 def collect(
     given: Given,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="Where to; - is stdout.")
+    ],
     window: opt.Window = 10.0,
     checks_dir: opt.ChecksDir = None,
     quiet: opt.Quiet = False,
     show_literals: opt.ShowLiterals = False,
 ) -> int:
     """Record a snapshot for ``scan --from``; secrets and literals are masked before storing."""
-    import sys
-
+    from scaledoctor.cli._output import check_writable
     from scaledoctor.cli._run import collected
     from scaledoctor.registry import load
     from scaledoctor.snapshot import dumps
 
-    if not output.absolute().parent.is_dir():
-        raise ScaledoctorError(f"-o {output}: no such folder {output.parent}")
+    place = "stdout" if str(output) == "-" else str(output)
+    if place != "stdout":
+        check_writable(output, f"-o {output}")
     registry = load(tuple(checks_dir or ()))
     snapshot = collected(registry, given, window, None, quiet=quiet, show_literals=show_literals)
     try:
-        output.write_bytes(dumps(snapshot))
+        if place == "stdout":
+            sys.stdout.buffer.write(dumps(snapshot))
+            sys.stdout.flush()
+        else:
+            output.write_bytes(dumps(snapshot))
     except OSError as error:
-        raise ScaledoctorError(f"{output}: {error.strerror}") from None
+        raise ScaledoctorError(f"cannot write {place}: {error.strerror}") from None
     masked = sum(snapshot.redactions.values())
-    sys.stderr.write(f"wrote {output}: {len(snapshot.records)} targets, {masked} values masked\n")
+    sys.stderr.write(f"wrote {place}: {len(snapshot.records)} targets, {masked} values masked\n")
     named = [r for r in snapshot.records if r.named]
     return Exit.UNREACHABLE if named and not any(r.reach.ok for r in named) else Exit.OK
