@@ -86,7 +86,10 @@ def _load_file(path: Path) -> ModuleType:
         raise ImportError(f"not a Python file: {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except SystemExit as end:
+        raise ImportError(f"it is a program, not a plug-in: it exits with {end.code}") from None
     return module
 
 

@@ -44,7 +44,9 @@ def show(
     """Show one check: why, how it is measured, the fix, its thresholds and what it reads."""
     from difflib import get_close_matches
 
-    registry = _load(context.obj)
+    from scaledoctor.cli._plugins import loaded
+
+    registry = loaded(context.obj)
     plugins = _plugins(registry)
     if check not in plugins:
         near = get_close_matches(check, plugins, 1)
@@ -69,25 +71,19 @@ def step_name(plugin: "Check[...] | Resource[..., Any]") -> str:
     return plugin.step.name.lower().replace("_", " ")
 
 
-def _load(folders: tuple[Path, ...]) -> "Registry":
-    from scaledoctor.registry import load
-
-    return load(folders)
-
-
 def _plugins(registry: "Registry") -> "dict[str, Check[...] | Resource[..., Any]]":
     return {**registry.resources, **registry.checks}
 
 
 def _print_list(folders: tuple[Path, ...]) -> None:
-    registry = _load(folders)
+    from scaledoctor.cli._plugins import loaded
+
+    registry = loaded(folders)
     plugins = sorted(_plugins(registry).values(), key=lambda p: (p.step, p.id))
-    width = max(len(p.id) for p in plugins)
+    width = max((len(p.id) for p in plugins), default=0)
     for plugin in plugins:
         kind = "resource" if plugin.id in registry.resources else "check"
         step = f"{plugin.step.value} {step_name(plugin)}"
         typer.echo(f"{step:11}  {kind:8}  {plugin.id:{width}}  {plugin.title}")
-    for problem in registry.problems:
-        typer.echo(f"warning: {problem.what}: {problem.error}", err=True)
     if not registry.checks:
         raise ScaledoctorError("no checks are installed", "install scaledoctor again", Exit.USAGE)

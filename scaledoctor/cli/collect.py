@@ -23,14 +23,14 @@ def collect(
 ) -> int:
     """Record a snapshot for ``scan --from``; secrets and literals are masked before storing."""
     from scaledoctor.cli._output import check_writable
+    from scaledoctor.cli._plugins import loaded
     from scaledoctor.cli._run import collected
-    from scaledoctor.registry import load
     from scaledoctor.snapshot import dumps
 
     place = "stdout" if str(output) == "-" else str(output)
     if place != "stdout":
         check_writable(output, f"-o {output}")
-    registry = load(tuple(checks_dir or ()))
+    registry = loaded(checks_dir)
     snapshot = collected(registry, given, window, None, quiet=quiet, show_literals=show_literals)
     try:
         if place == "stdout":
