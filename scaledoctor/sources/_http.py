@@ -1,6 +1,6 @@
 """One guarded HTTP client for every source that reads a status page or an admin API."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -25,11 +25,15 @@ _DNS = ("name or service not known", "name resolution", "no address associated",
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: status, lower-case content type without parameters, and the body as text."""
+    """One answer: status, lower-case content type without parameters, the body as text.
+
+    ``headers`` are those of the answer, by lower-case name.
+    """
 
     status: int
     kind: str
     text: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def json(self, what: str) -> Any:
         """The body as JSON; Unavailable says what it was instead."""
@@ -78,7 +82,8 @@ class Http:
             self.spent.append(monotonic() - began)
         _judge(reply.status_code, urlsplit(url).path or "/")
         kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return Answer(reply.status_code, kind, body.decode("utf-8", "replace"))
+        text = body.decode("utf-8", "replace")
+        return Answer(reply.status_code, kind, text, dict(reply.headers))
 
     async def reading(self, path: str | None = None) -> Answer:
         """As :meth:`get`, for a probe: whatever goes wrong is Unavailable."""
