@@ -101,14 +101,16 @@ class Stage:
             for command in commands:
                 admin.execute(command.encode())
 
-    def sessions(self, application: str) -> int:
-        """How many sessions an application has now."""
+    def gone(self, application: str, patience: float) -> None:
+        """Wait until an application has no session any more, for at most that many seconds."""
         import psycopg
 
-        count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+        left = "SELECT FROM pg_stat_activity WHERE application_name = %s"
+        until = time.monotonic() + patience
+        # One connection for all looks: a new one each time would compete for the last slots.
         with psycopg.connect(self.shop.dsn_admin, autocommit=True) as admin:
-            row = admin.execute(count, (application,)).fetchone()
-        return int(row[0]) if row else 0
+            while time.monotonic() < until and admin.execute(left, (application,)).rowcount:
+                time.sleep(0.1)
 
     def apply(self, fix: Fix) -> tuple[Applied, ...]:
         """Carry out a fix of the report; see `scaledoctor.demo.remedy.apply`."""
