@@ -15,8 +15,10 @@ def cpu(
 
     How measured: /proc/stat over the window, I/O wait and steal left out. Saturated only when
     tasks also queue: two runnable per core, or more than one and a half while tasks stall 60 % of
-    the time (PSI). A machine at 95 % without a queue is well used. Thresholds: peers warn between
-    80 and 90 % (Netdata 85, coroot 80, node-mixin 90).
+    the time (PSI). A machine at 95 % without a queue is well used.
+
+    Thresholds: busy from ``warn`` of the cores, saturated from ``critical``; peers warn between 80
+    and 90 % (Netdata 85, coroot 80, node-mixin 90).
     """
     used = busy(window)
     if used is None:
@@ -41,8 +43,9 @@ def steal(
 
     Why: the machine is ready to run and must not; inside it everything looks merely slow.
 
-    How measured: steal time of /proc/stat over the window, as a share of the usable cores.
-    Thresholds: 10 % is where Netdata and awesome-prometheus-alerts warn.
+    How measured: steal time of /proc/stat over the window, as a share of the usable cores;
+    medium from ``warn``, high from ``critical``. Thresholds: 10 % is where Netdata and
+    awesome-prometheus-alerts warn.
 
     Fix: another instance type (no burst credits), or another host.
 

@@ -58,11 +58,14 @@ def disk(
     wait: float = 0.02,
     queue: float = 2.0,
 ) -> Iterator[Use]:
-    """Time in which each device was busy; saturated when requests also queue and are slow.
+    """Time in which each device was busy; saturated when its requests queue too.
 
     How measured: /proc/diskstats over the window. ``wait`` seconds per request and ``queue``
     requests in flight on average are needed too, or twice the queue while tasks stall for I/O
     20 % of the time (PSI): 100 % busy alone is no limit on a device that serves many at once.
+
+    Thresholds: busy from ``warn`` of the time, saturated from ``critical`` with such a queue. 20 ms
+    is slow for any flash device; awesome-prometheus-alerts warns at 100 ms.
     """
     stall = stalled(cpu, lambda c: c.io_pressure) or 0.0
     for load in _loads(window):

@@ -22,8 +22,10 @@ GIB = 2.0**30
 def disk_space(now: Disks, /, *, warn: float = 0.9, critical: float = 0.97) -> Iterator[Use]:
     """Space taken on each file system of data, of what ordinary users can have.
 
-    How measured: statvfs, as df does: blocks reserved for root are left out. Thresholds: peers
-    warn at 10 % left; PostgreSQL stops when there is none.
+    How measured: statvfs, as df does: blocks reserved for root are left out.
+
+    Thresholds: busy from ``warn``, where peers warn (10 % left), saturated from ``critical``;
+    PostgreSQL stops when there is nothing left.
     """
     for mount in now.mounts:
         if mount.used + mount.available:

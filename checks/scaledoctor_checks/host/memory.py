@@ -27,8 +27,10 @@ def memory(
     """Memory that is not available, of the machine and of limited control groups.
 
     How measured: MemTotal less MemAvailable; in a group the working set against its limit.
-    Thresholds: peers warn at 10 % available (Netdata, awesome-prometheus-alerts); at 5 % the
-    kernel takes back what is in use.
+
+    Thresholds: busy from ``warn``, where peers warn (10 % available: Netdata,
+    awesome-prometheus-alerts); saturated from ``critical``, where the kernel takes back what is in
+    use.
     """
     pairs = [("", now.total - now.available, now.total)]
     pairs += [(g.path, g.used, g.limit) for g in (groups.memory if groups else ())]

@@ -53,8 +53,10 @@ def cpu_quota(
     """Scheduling periods in which a control group used up its CPU quota.
 
     How measured: nr_throttled over nr_periods in the window; contended when the group also lost
-    ``lost`` of the window. Thresholds: 25 % of periods alone is noise (kubernetes-mixin issue
-    108).
+    ``lost`` of the window.
+
+    Thresholds: busy from ``warn`` of the periods, saturated from ``critical``; 25 % alone is noise
+    (kubernetes-mixin issue 108).
     """
     for group, share, seconds in throttling(window):
         cores = _cores(window, group)

@@ -51,8 +51,9 @@ def connection_churn(
     work that often takes less than one.
     How measured: new sessions per second from pg_stat_database (14+) over the window, else the
     backends that were not there before; fires from ``warn`` per second with fewer than
-    ``transactions`` transactions per session. The application is the one of most sessions that
-    are caught just born, in quick looks. The cost of one is our own login, measured.
+    ``transactions`` transactions per session, and is high from ``critical`` per second. The
+    application is the one of most sessions that are caught just born, in quick looks. The cost of
+    one is our own login, measured.
     Fix: a connection pool in the application, or pgBouncer in transaction mode.
     When to ignore: a scheduled job that starts many short processes at once.
     References: PostgreSQL manual, "How Connections Are Established".

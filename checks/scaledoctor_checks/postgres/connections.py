@@ -42,7 +42,8 @@ def connections(
     How measured: the most client backends seen in the window, ours included, over the slots that
     an ordinary role can have. A refusal with SQLSTATE 53300 counts as an error and as full.
     Thresholds: peers warn at 80 % of max_connections; reserved slots are not theirs to use, and
-    a deployment doubles the sessions for a moment, hence 75 % and 90 %.
+    a deployment doubles the sessions for a moment, hence busy from ``warn`` and saturated from
+    ``critical`` of what is left.
     """
     if reach.category in ("slots", "limit"):
         return Use(

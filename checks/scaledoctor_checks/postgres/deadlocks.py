@@ -46,8 +46,9 @@ def deadlocks(
 
     Why: each deadlock holds at least two sessions for deadlock_timeout, then one of them fails
     and does its work again.
-    How measured: growth of pg_stat_database.deadlocks over the window. The cost is the sampled
-    time of the sessions in the ring or behind it, at least two x deadlock_timeout per deadlock.
+    How measured: growth of pg_stat_database.deadlocks over the window, from ``at_least`` on; high
+    from ``storm_per_minute``. The cost is the sampled time of the sessions in the ring or behind
+    it, at least two x deadlock_timeout per deadlock.
     Fix: take rows in one order everywhere (by primary key), in shorter transactions.
     When to ignore: one now and then under a client that retries.
     References: PostgreSQL manual, "Deadlocks".

@@ -20,7 +20,7 @@ def locks(
     How measured: mean sessions with wait_event_type Lock (row, table, transaction or advisory
     locks; not ``extend``) over all busy sessions. Contended from a mean of one waiter.
     Thresholds: a fifth of the sampled session time waiting on Lock is the point at which
-    trouble was seen in practice; we warn at half of that.
+    trouble was seen in practice; busy from ``warn``, half of that, saturated from ``critical``.
     """
     window.last.require_visible(server)
     waiting = window.mean(lambda a: sum(s.blocked for s in a.sessions))

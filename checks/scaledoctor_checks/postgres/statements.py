@@ -53,7 +53,7 @@ def statement_share(
     blocks_per_row: float = 50.0,
     slow: float = 1.0,
 ) -> Iterator[Finding]:
-    """One statement takes most of the database's time and does more work than its result needs.
+    """One statement takes most of the database's time and does needless work.
 
     Why: what it reads in vain is CPU and memory bandwidth that every other statement lacks.
     How measured: growth of pg_stat_statements over the window joined with samples of
