@@ -83,21 +83,20 @@ async def _collect(
 
 def wanted_probes(registry: Registry) -> list[Probe[..., Any]]:
     """Return the probes that checks and resources need, each after the ones it needs itself."""
-    ordered: dict[str, Probe[..., Any]] = {}
+    ordered: list[Probe[..., Any]] = []
 
-    def add(fact: type, above: tuple[str, ...] = ()) -> None:
-        probe = registry.probes.get(fact.__name__)
-        if probe is None or fact.__name__ in ordered or fact.__name__ in above:
-            return
-        for need in probe.inputs:
-            add(need.fact, (*above, fact.__name__))
-        ordered[fact.__name__] = probe
+    def add(fact: type, above: tuple[type, ...] = ()) -> None:
+        for probe in registry.probes_of(fact) if fact not in above else ():
+            for need in probe.inputs:
+                add(need.fact, (*above, fact))
+            if probe not in ordered:
+                ordered.append(probe)
 
     users: Iterable[Any] = (*registry.resources.values(), *registry.checks.values())
     for user in users:
         for need in user.signature.needs:
             add(need.fact)
-    return list(ordered.values())
+    return ordered
 
 
 def _shaped(taken: list[tuple[float, Any]] | None, shape: Shape) -> Any:

@@ -54,20 +54,20 @@ def examine(snapshot: Snapshot, registry: Registry) -> Examination:
 def _places(
     plugin: Resource[..., Any] | Check[...], snapshot: Snapshot, registry: Registry
 ) -> list[Record | None]:
-    """Where a plug-in runs: targets of its first fact's kind; once when all needs are lists.
+    """Where a plug-in runs: targets of its first fact's kinds; once when all needs are lists.
 
     Core facts have no kind: a plug-in that begins with one also sees targets not reached.
     """
     needs = plugin.signature.needs
     if all(need.shape is Shape.EACH for need in needs):
         return [None]
-    kinds = [registry.kind_of(n.fact) for n in needs if n.shape is not Shape.EACH]
-    kind = plugin.on or next((k for k in kinds if k is not None), None)
-    reached_only = kinds[0] is not None
+    given = [registry.kinds_of(n.fact) for n in needs if n.shape is not Shape.EACH]
+    kinds = {plugin.on} if plugin.on else next((k for k in given if k), None)
+    reached_only = bool(given[0])
     return [
         r
         for r in snapshot.records
-        if (kind is None or r.kind == kind) and (r.reach.ok or not reached_only)
+        if (kinds is None or r.kind in kinds) and (r.reach.ok or not reached_only)
     ]
 
 
@@ -122,7 +122,8 @@ def _value(
     if need.shape is Shape.EACH:
         return [r.samples[name][-1][1] for r in holders]
     holder = record if record and name in record.samples else None
-    if holder is None and record and registry.kind_of(need.fact) not in (None, record.kind):
+    kinds = registry.kinds_of(need.fact)
+    if holder is None and record and kinds and record.kind not in kinds:
         holder = holders[0] if len(holders) == 1 else None
     if holder is not None:
         samples = holder.samples[name]

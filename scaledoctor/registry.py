@@ -24,7 +24,11 @@ GROUPS = ("scaledoctor.sources", "scaledoctor.checks", "scaledoctor.reports")
 
 @dataclass(frozen=True)
 class Registry:
-    """All plug-ins by their names; ``problems`` are providers and plug-ins that failed to load."""
+    """All plug-ins by their names; ``problems`` are providers and plug-ins that failed to load.
+
+    A fact may be read from several kinds of targets: a probe is known by both, as
+    "Activity of PostgresSession".
+    """
 
     sources: dict[str, Source[Any]] = field(default_factory=dict)
     probes: dict[str, Probe[..., Any]] = field(default_factory=dict)
@@ -36,15 +40,17 @@ class Registry:
     @property
     def facts(self) -> Mapping[str, type]:
         """Fact classes by name, for reading snapshots."""
-        given = {name: probe.gives for name, probe in self.probes.items()}
+        given = {probe.gives.__name__: probe.gives for probe in self.probes.values()}
         return {**given, Reach.__name__: Reach}
 
-    def kind_of(self, fact: type) -> str | None:
-        """Which kind of target gives this fact; None for core facts."""
-        probe = self.probes.get(fact.__name__)
-        if probe is None or probe.gives is not fact:
-            return None
-        return next((s.kind for s in self.sources.values() if s.session is probe.session), None)
+    def probes_of(self, fact: type) -> list[Probe[..., Any]]:
+        """Every way to read a fact, one for each kind of target that has it."""
+        return [probe for probe in self.probes.values() if probe.gives is fact]
+
+    def kinds_of(self, fact: type) -> frozenset[str]:
+        """Which kinds of targets give this fact; empty for core facts."""
+        sessions = [probe.session for probe in self.probes_of(fact)]
+        return frozenset(s.kind for s in self.sources.values() if s.session in sessions)
 
 
 def load(checks_dirs: tuple[Path, ...] = (), groups: tuple[str, ...] = GROUPS) -> Registry:
@@ -109,7 +115,8 @@ def _add(registry: Registry, item: Plugin) -> None:
         case Source():
             _once(registry.sources, item.kind, item)
         case Probe():
-            _once(registry.probes, item.gives.__name__, item)
+            _one_class(registry, item.gives)
+            _once(registry.probes, f"{item.gives.__name__} of {item.session.__name__}", item)
         case Resource():
             _complete(item)
             _once(registry.resources, item.id, item)
@@ -118,6 +125,12 @@ def _add(registry: Registry, item: Plugin) -> None:
             _once(registry.checks, item.id, item)
         case Renderer():
             _once(registry.renderers, item.name, item)
+
+
+def _one_class(registry: Registry, fact: type) -> None:
+    """A fact's name is its key in a snapshot: two classes of one name cannot be told apart."""
+    if registry.facts.get(fact.__name__, fact) is not fact:
+        raise TypeError(f"{fact.__name__!r} is another plug-in's fact")
 
 
 def _complete(item: "Resource[..., Any] | Check[...]") -> None:

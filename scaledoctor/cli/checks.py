@@ -60,8 +60,7 @@ def show(
             typer.echo(f"  {name} = {default}")
     typer.echo("Reads:")
     for need in plugin.signature.needs:
-        probe = registry.probes.get(need.fact.__name__)
-        cost = f": {probe.cost}" if probe else ""
+        cost = "".join(f": {probe.cost}" for probe in registry.probes_of(need.fact))
         optional = " (optional)" if need.optional else ""
         typer.echo(f"  {need.fact.__name__}{optional}{cost}")
 

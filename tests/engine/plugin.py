@@ -121,3 +121,28 @@ def install(folder: Path, name: str, source: str, group: str = "scaledoctor.test
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {name}\n")
+
+
+BARREL = """
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from scaledoctor.sdk import Redactor, Target, probe, source
+from tankplug import Label, Level
+
+
+class Barrel:
+    pass
+
+
+@source("barrel", Barrel)
+@asynccontextmanager
+async def barrel(target: Target, redactor: Redactor) -> AsyncIterator[Barrel]:
+    yield Barrel()
+
+
+@probe(cost="nothing")
+async def filled(barrel: Barrel) -> Level:
+    return Level("barrel", 10)
+"""
+"""Another kind of target that gives a fact of the first one."""

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from scaledoctor.collect import collect
 from scaledoctor.errors import ScaledoctorError
+from scaledoctor.examine import examine
+from scaledoctor.redact import Redactor
 from scaledoctor.registry import load
-from tests.engine.plugin import SOURCE, install
+from scaledoctor.targets import Target
+from tests.engine.plugin import BARREL, SOURCE, install
 
 GROUPS = ("scaledoctor.tests",)
 
@@ -40,7 +44,7 @@ def test_a_third_party_registers_as_we_do(site: Path) -> None:
     assert registry.problems == []
     assert set(registry.checks) == {"tank.rising", "tank.opaque", "tank.broken", "tank.all"}
     assert set(registry.sources) == {"tank"}
-    assert registry.kind_of(registry.facts["Level"]) == "tank"
+    assert registry.kinds_of(registry.facts["Level"]) == {"tank"}
 
 
 def test_a_broken_provider_is_reported_and_survived(site: Path) -> None:
@@ -91,3 +95,25 @@ def test_a_missing_folder_is_a_usage_error(tmp_path: Path) -> None:
     """The message names the folder."""
     with pytest.raises(ScaledoctorError, match="no such folder"):
         load((tmp_path / "nowhere",), groups=())
+
+
+def test_one_fact_may_come_from_several_kinds_of_targets(site: Path) -> None:
+    """Resources and checks of the first kind then look at the other one too."""
+    install(site, "tankplug", SOURCE)
+    install(site, "barrelplug", BARREL)
+    registry = load(groups=GROUPS)
+    assert registry.problems == []
+    assert registry.kinds_of(registry.facts["Level"]) == {"tank", "barrel"}
+    targets = [Target("tank", "tank", "", "a"), Target("barrel", "barrel", "")]
+    seen = examine(collect(targets, registry, Redactor(), 0.0), registry)
+    assert {(u.resource, u.target, u.used) for u in seen.uses} == {
+        ("tank.level", "tank", 1.0), ("tank.level", "barrel", 10.0),
+    }  # fmt: skip
+
+
+def test_two_facts_of_one_name_cannot_both_be_stored(site: Path) -> None:
+    """A snapshot keeps facts by name: the second class is refused by name."""
+    install(site, "tankplug", SOURCE)
+    install(site, "urnplug", SOURCE.replace('"tank', '"urn').replace("Tank", "Urn"))
+    problems = {p.error for p in load(groups=GROUPS).problems}
+    assert "TypeError: 'Level' is another plug-in's fact" in problems
