@@ -1,31 +1,32 @@
 """URLs, sockets and files as targets; an address for people never holds a secret."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from scaledoctor.errors import ScaledoctorError
 from scaledoctor.targets.target import Target
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379, "mysql": 3306}
+HTTP = ("http", "https")
 
 
-def url_target(kind: str, url: str) -> Target:
-    """Build a target from an http or https URL.
+def url_target(kind: str, url: str, schemes: Sequence[str] = HTTP) -> Target:
+    """Build a target from a URL of one of these schemes.
 
     Raises:
         ScaledoctorError: not such a URL; the message never repeats it.
 
     """
-    option = f"--{kind}"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        host, port = None, None
-        parts = urlsplit("")
-    if parts.scheme not in DEFAULT_PORTS or not host:
-        hint = "use http://host:port/path or https://..."
-        raise ScaledoctorError(f"{option}: this is not an http or https URL", hint)
+        host, port, parts = None, None, urlsplit("")
+    if parts.scheme not in schemes or not host:
+        known = " or ".join(schemes)
+        hint = f"use {schemes[0]}://host:port/path"
+        raise ScaledoctorError(f"--{kind}: this is not an {known} URL", hint)
     port = port or DEFAULT_PORTS[parts.scheme]
     shown = f"[{host}]" if ":" in host else host
     address = f"{parts.scheme}://{shown}:{port}{parts.path}"
@@ -46,7 +47,7 @@ def socket_or_url_target(kind: str, where: str) -> Target:
     host, separator, port = rest.rpartition(":")
     if scheme == "tcp" and separator and host and port.isdigit():
         return Target(kind, kind, where, where, local_port=local_port(host, port))
-    if scheme in DEFAULT_PORTS:
+    if scheme in HTTP:
         return url_target(kind, where)
     hint = "use http://host:port/path, unix:/path/to/socket or tcp://host:port"
     raise ScaledoctorError(f"--{kind}: neither a URL nor a socket", hint)

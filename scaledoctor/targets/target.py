@@ -9,7 +9,8 @@ class Target:
 
     ``name`` is its stable role ("postgres:shop", "haproxy", "host"), part of fingerprints;
     ``address`` is for people and never holds a secret; ``dsn`` may hold one and is never stored
-    or printed; ``local_port`` is set when the address is one of this machine.
+    or printed; ``local_port`` is set when the address is one of this machine. ``names`` are
+    objects in it that the user asked for by name, such as plain lists that are queues.
     """
 
     kind: str
@@ -18,6 +19,7 @@ class Target:
     dsn: str = field(default="", repr=False)
     named: bool = True
     local_port: int | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
