@@ -77,12 +77,15 @@ def balancer_cfg(
     """The usual configuration for :func:`haproxy`: one frontend ``web``, its backends, the stats.
 
     `backends` maps a name to its lines ("balance leastconn", "server s1 127.0.0.1:20001 check").
-    The first one is the default; ``/NAME/...`` goes to each of the others.
+    The first one is the default; ``/NAME/...`` goes to each of the others. A setting among
+    `extra_global` replaces the usual one.
     """
+    given = {line.split()[0] for line in extra_global}
+    usual = [line for line in GLOBAL if line.split()[0] not in given]
     first, *others = backends
     routes = [f"use_backend {name} if {{ path_beg /{name}/ }}" for name in others]
     sections: dict[str, Sequence[str]] = {
-        "global": (*GLOBAL, 'stats socket "${SOCKET}" mode 600 level user', *extra_global),
+        "global": (*usual, 'stats socket "${SOCKET}" mode 600 level user', *extra_global),
         "defaults": defaults,
         "frontend web": (
             'bind "127.0.0.1:${PORT}"', *frontend, *routes, f"default_backend {first}",
