@@ -47,7 +47,8 @@ def cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
         with pytest.raises(SystemExit) as end:
             main()
         assert isinstance(end.value.code, int)
-        return Result(end.value.code, *capfd.readouterr())
+        out, err = capfd.readouterr()
+        return Result(end.value.code, out, err)
 
     return run
 
