@@ -57,6 +57,9 @@ def _parsed(dsn: str, option: str, example: str) -> tuple[str, dict[str, str]]:
     scheme, separator, rest = dsn.partition("://")
     hint = f"use {example} or 'host=... dbname=...'"
     if separator and is_postgres(dsn):
+        if _cut_by_its_password(rest):
+            message = f"{option}: user or password holds a sign that cuts the URL"
+            raise ScaledoctorError(message, "write @ as %40, / as %2F, or use PGPASSWORD")
         dsn = f"postgresql://{rest}"
     elif separator:
         raise ScaledoctorError(f"{option}: {scheme!r} is not a PostgreSQL URL", hint)
@@ -66,6 +69,12 @@ def _parsed(dsn: str, option: str, example: str) -> tuple[str, dict[str, str]]:
         message = f"{option}: this is neither a PostgreSQL URL nor a keyword/value string"
         raise ScaledoctorError(message, hint) from None
     return dsn, {name: str(value) for name, value in parts.items() if value is not None}
+
+
+def _cut_by_its_password(rest: str) -> bool:
+    """Whether what libpq takes for the host is a part of the password: it would be printed."""
+    authority, _, path = rest.partition("?")[0].partition("/")
+    return authority.count("@") > 1 or ("@" in path and "@" not in authority)
 
 
 def _place(parts: Mapping[str, str], port: str) -> tuple[str, str]:

@@ -103,7 +103,8 @@ def _running(
     def ready() -> bool:
         with suppress(FileNotFoundError):
             lines = (data / "postmaster.pid").read_text().splitlines()
-            return len(lines) > 7 and lines[7].strip() == "ready"  # see miscadmin.h
+            # "standby" stays where hot_standby is off; see miscadmin.h
+            return len(lines) > 7 and lines[7].strip() in ("ready", "standby")
         return False
 
     command: Command = [binaries.bindir / "postgres", "-D", data]

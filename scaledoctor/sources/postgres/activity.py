@@ -71,22 +71,33 @@ class Session:
 @fact
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """All client sessions but ours at one moment; ``others`` counts our own and hidden kinds."""
+    """All client sessions but ours at one moment.
+
+    ``hidden`` are those whose state this role may not see, ``untracked`` those that report none
+    (track_activities is off), ``own`` our own.
+    """
 
     sessions: tuple[Session, ...]
     hidden: int
     own: int
+    untracked: int = 0
 
     def require_visible(self, server: Server) -> None:
         """Raise Unavailable unless the sessions' states can be seen."""
+        of_all = f"of {len(self.sessions)} sessions do"
         if self.hidden:
             raise Unavailable(
-                f"role {server.role} cannot see what {self.hidden} of {len(self.sessions)} "
-                "sessions do",
-                server.grant,
+                f"role {server.role} cannot see what {self.hidden} {of_all}", server.grant
+            )
+        if self.untracked:
+            raise Unavailable(
+                f"track_activities is off: nobody can see what {self.untracked} {of_all}",
+                "ALTER SYSTEM SET track_activities = on; SELECT pg_reload_conf();",
             )
 
 
+# The query goes as bytes: it is in the encoding of its own database, where left() and conversion
+# may fail. Backslashes are doubled for the cast; chr(92) is one, whatever strings mean here.
 _ACTIVITY = """
 SELECT a.pid, coalesce(a.datname::text, '') AS database, coalesce(a.usename::text, '') AS "user",
        coalesce(a.application_name, '') AS application,
@@ -99,9 +110,11 @@ SELECT a.pid, coalesce(a.datname::text, '') AS database, coalesce(a.usename::tex
        extract(epoch FROM clock_timestamp() - a.state_change)::float8 AS state_age,
        greatest(age(a.backend_xid), age(a.backend_xmin)) AS xid_age,
        {query_id} AS query_id,
-       CASE WHEN a.state = 'idle' THEN '' ELSE left(coalesce(a.query, ''), 4000) END AS query,
+       CASE WHEN a.state <> 'idle' THEN substring(
+           replace(a.query, chr(92), repeat(chr(92), 2))::bytea FROM 1 FOR 4000) END AS query,
        CASE WHEN a.wait_event_type = 'Lock' THEN pg_blocking_pids(a.pid) END AS blockers,
-       a.query = '<insufficient privilege>' AS hidden
+       a.query = '<insufficient privilege>' AS hidden,
+       a.pid = pg_backend_pid() OR a.application_name = 'scaledoctor' AS own
 FROM pg_stat_activity a
 WHERE a.datid IS NOT NULL AND a.usesysid IS NOT NULL
   AND (a.backend_type = 'client backend' OR a.backend_type IS NULL)
@@ -113,21 +126,20 @@ async def activity(pg: PostgresSession) -> Activity:
     """Read pg_stat_activity; pg_blocking_pids only for the sessions that wait for a lock."""
     query_id = "coalesce(a.query_id::text, '')" if pg.version >= 140000 else "''"
     rows = await pg.rows(_ACTIVITY.format(query_id=query_id))
-    others = [r for r in rows if r["application"] != "scaledoctor" and r["pid"] != pg.pid]
+    others = [row for row in rows if not row["own"]]
     return Activity(
         sessions=tuple(_session(pg, row) for row in others),
         hidden=sum(bool(row["hidden"]) for row in others),
         own=len(rows) - len(others),
+        untracked=sum(row["state"] == "disabled" for row in others),
     )
 
 
 def _session(pg: PostgresSession, row: dict[str, Any]) -> Session:
-    text = pg.redactor.text
-    row = {k: v for k, v in row.items() if k != "hidden"}
+    row = {k: v for k, v in row.items() if k not in ("hidden", "own")}
     for age in ("backend_age", "transaction_age", "query_age", "state_age"):
         row[age] = None if row[age] is None else round(max(0.0, row[age]), 3)
-    for name in ("database", "user", "application"):
-        row[name] = text(row[name])
-    row["query"] = pg.redactor.sql(row["query"])
+    row["application"] = pg.redactor.text(row["application"])
+    row["query"] = pg.redactor.sql(row["query"] or "")
     row["blockers"] = tuple(row["blockers"] or ())
     return Session(**row)

@@ -60,7 +60,4 @@ async def databases(pg: PostgresSession) -> Databases:
     """Read pg_stat_database."""
     sessions = "sessions" if pg.version >= 140000 else "NULL::bigint"
     rows = await pg.rows(_COUNTERS.format(sessions=sessions))
-    text = pg.redactor.text
-    return Databases(
-        tuple(DatabaseCounters(**{**row, "database": text(row["database"])}) for row in rows)
-    )
+    return Databases(tuple(DatabaseCounters(**row) for row in rows))

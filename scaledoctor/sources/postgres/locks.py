@@ -70,6 +70,4 @@ async def locks(pg: PostgresSession, activity: Activity) -> LockTable:
         return LockTable(())
     pids = {s.pid for s in waiting}.union(*(s.blockers for s in waiting))
     rows = await pg.rows(_LOCKS, {"pids": sorted(pids)})
-    return LockTable(
-        tuple(Lock(**{**row, "relation": pg.redactor.text(row["relation"])}) for row in rows)
-    )
+    return LockTable(tuple(Lock(**row) for row in rows))

@@ -75,7 +75,7 @@ async def newcomers(
     until = monotonic() + SECONDS
     while monotonic() < until:
         for row in await pg.rows(_YOUNG):
-            found[row["pid"]] = (text(row["user"]), text(row["application"]))
+            found[row["pid"]] = (row["user"], text(row["application"]))
         await sleep(PAUSE)
     stay = {row["pid"] for row in await pg.rows(_STAY, {"pids": sorted(found)})}
     return Newcomers(

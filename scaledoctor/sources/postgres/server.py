@@ -79,7 +79,7 @@ SELECT current_setting('server_version_num')::int AS version,
        current_database()::text AS database,
        session_user::text AS role,
        r.rolsuper AS superuser,
-       pg_has_role(session_user, 'pg_read_all_stats', 'USAGE') AS sees_all,
+       pg_has_role('pg_read_all_stats', 'USAGE') AS sees_all,
        pg_is_in_recovery() AS in_recovery,
        current_setting('port')::int AS port,
        extract(epoch FROM now() - pg_postmaster_start_time())::float8 AS uptime,
@@ -100,6 +100,7 @@ _WANTED = (
     "log_min_duration_statement", "log_temp_files", "deadlock_timeout",
     "idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout",
     "idle_session_timeout", "autovacuum_freeze_max_age", "max_worker_processes",
+    "compute_query_id", "pg_stat_statements.track",
 )  # fmt: skip
 
 _SETTINGS = """
@@ -113,13 +114,7 @@ SELECT 'effective:' || name, reset_val FROM pg_settings WHERE name = ANY(%(effec
 async def server(pg: PostgresSession) -> Server:
     """Who and what answers."""
     (row,) = await pg.rows(_SERVER)
-    text = pg.redactor.text
-    return Server(
-        **{**row, "database": text(row["database"]), "role": text(row["role"])},
-        pooled=pg.pooled,
-        local=pg.local,
-        pid=pg.pid,
-    )
+    return Server(**row, pooled=pg.pooled, local=pg.local, pid=pg.pid)
 
 
 @probe(cost="1 query, < 2 ms")

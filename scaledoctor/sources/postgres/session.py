@@ -4,18 +4,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from scaledoctor.sdk import Redactor, Target, Unavailable, source
+from scaledoctor.sdk import Redactor, Target, Unavailable, Unreachable, source
 from scaledoctor.sources.postgres._connect import open_connection
+from scaledoctor.sources.postgres._refusal import refusal
+from scaledoctor.sources.postgres._wire import Wire
 from scaledoctor.sql import identifier
 
-if TYPE_CHECKING:
-    from psycopg import AsyncConnection
-
-TAG = "/* scaledoctor */ "
-"""In front of every statement of ours, so that we can leave them out of what we report."""
+OLDEST = 130000
+"""PostgreSQL 13, the oldest version that our statements are written for."""
 
 GUARDS: Mapping[str, str] = {
     "statement_timeout": "2s",
@@ -30,16 +28,17 @@ GUARDS: Mapping[str, str] = {
 
 GRANT = "GRANT pg_monitor TO {role};"
 
+POOL = "if a pooler is in between, it has no free server connection: look at SHOW POOLS"
+
 
 @dataclass
 class PostgresSession:
     """A connection with its guards; ``pooled`` when a pooler stands in between.
 
-    ``memory`` carries a probe's first reading to its second one; ``spent`` has the seconds of
-    each statement.
+    ``memory`` carries a probe's first reading to its second one.
     """
 
-    connection: "AsyncConnection[dict[str, Any]]"
+    wire: Wire
     redactor: Redactor
     role: str
     version: int
@@ -47,100 +46,99 @@ class PostgresSession:
     pooled: bool
     local: bool
     memory: dict[str, Any] = field(default_factory=dict)
-    spent: list[float] = field(default_factory=list)
-    lost: str = ""
+
+    @property
+    def spent(self) -> list[float]:
+        """The seconds of each statement."""
+        return self.wire.spent
 
     async def rows(
-        self, query: str, parameters: Mapping[str, Any] | None = None
+        self, query: str, parameters: Mapping[str, Any] | None = None, *, grant: str = GRANT
     ) -> list[dict[str, Any]]:
         """Run one read-only statement under the guards and return its rows as dicts.
+
+        ``grant`` is what to do when the role may not.
 
         Raises:
             Unavailable: no privilege, a time-out, a lock, or the connection is gone.
         """
         import psycopg
 
-        if self.lost:
-            raise Unavailable(self.lost)
+        # Through a pooler a setting of the session would stay with its server connection.
+        before = guards(local=True) if self.pooled else ""
         try:
-            if not self.pooled:
-                return await self._run(query, parameters)
-            # A setting of the session would stay with the pooler's server connection.
-            async with self.connection.transaction():
-                await self.connection.execute(_guards(local=True))
-                return await self._run(query, parameters)
+            return await self.wire.run(query, parameters, before=before)
         except psycopg.errors.InsufficientPrivilege as error:
-            raise Unavailable(_line(error), GRANT.format(role=identifier(self.role))) from None
+            raise Unavailable(self._line(error), grant.format(role=identifier(self.role))) from None
         except psycopg.errors.QueryCanceled:
             raise Unavailable(
                 f"the server did not answer within {GUARDS['statement_timeout']}"
             ) from None
         except psycopg.errors.LockNotAvailable:
             raise Unavailable("an exclusive lock on a system catalogue is in the way") from None
-        except psycopg.OperationalError as error:
-            raise Unavailable(self._gone(_line(error))) from None
+        except (psycopg.OperationalError, psycopg.DataError, psycopg.NotSupportedError) as error:
+            if self.wire.connection.closed:
+                self.wire.lost = f"connection lost: {self._line(error)}"
+            raise Unavailable(self.wire.lost or self._line(error)) from None
 
-    def _gone(self, words: str) -> str:
-        """Remember why the connection ended, for every later reading."""
-        if self.connection.closed:
-            self.lost = f"connection lost: {self.redactor.text(words)}"
-            if "statement pooling mode" in words:
-                self.lost = "the pooler is in statement mode: no guard can be set through it"
-        return self.lost or self.redactor.text(words)
-
-    async def _run(self, query: str, parameters: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-        began = monotonic()
-        try:
-            cursor = await self.connection.execute((TAG + query).encode(), parameters)
-            return await cursor.fetchall()
-        finally:
-            self.spent.append(monotonic() - began)
+    def _line(self, error: Exception) -> str:
+        return self.redactor.text(refusal(str(error)).message)
 
 
 @source("postgres", PostgresSession)
 @asynccontextmanager
 async def postgres(target: Target, redactor: Redactor) -> AsyncIterator[PostgresSession]:
     """A PostgreSQL database, directly or through a pooler, primary or standby."""
-    connection = await open_connection(target)
+    import psycopg
+
+    wire = Wire(await open_connection(target))
     try:
-        cursor = await connection.execute(
-            (TAG + "SELECT pg_backend_pid() AS pid, session_user::text AS role").encode()
-        )
-        row = await cursor.fetchone()
-        assert row is not None
-        pid = int(row["pid"])
-        # A pooler hands its clients an invented pid; a direct server tells the real one.
-        pooled = connection.info.backend_pid != pid
-        if not pooled:
-            await connection.execute(_guards(local=False))
-        yield PostgresSession(
-            connection=connection,
-            redactor=redactor,
-            role=str(row["role"]),
-            version=connection.info.server_version,
-            pid=pid,
-            pooled=pooled,
-            local=_runs_here(pid),
-        )
+        try:
+            session = await _begin(wire, redactor)
+        except psycopg.Error as error:
+            raise refusal(str(error)) from None
+        except Unavailable as silent:
+            raise Unreachable("timeout", f"logged in, but {silent.reason}", "", POOL) from None
+        yield session
     finally:
-        await connection.close()
+        await wire.close()
 
 
-def _guards(*, local: bool) -> bytes:
+async def _begin(wire: Wire, redactor: Redactor) -> PostgresSession:
+    info = wire.connection.info
+    (row,) = await wire.run("SELECT pg_catalog.pg_backend_pid() AS pid, session_user AS role")
+    if info.server_version < OLDEST:
+        words = f"this is version {info.parameter_status('server_version')}"
+        raise Unreachable("version", words, "", "PostgreSQL 13 and later can be looked at")
+    # A pooler hands its clients an invented pid; a direct server tells the real one.
+    pooled = info.backend_pid != row["pid"]
+    if pooled:
+        await wire.run("SELECT 1 AS one", before=guards(local=True))
+    else:
+        await wire.run(guards(local=False))
+    return PostgresSession(
+        wire=wire,
+        redactor=redactor,
+        role=row["role"],
+        version=info.server_version,
+        pid=row["pid"],
+        pooled=pooled,
+        local=_runs_here(row["pid"], row["role"]),
+    )
+
+
+def guards(*, local: bool) -> str:
     """One statement that sets every guard, for the transaction or for the session."""
-    names = {k: v for k, v in GUARDS.items() if local or k != "transaction_read_only"}
-    scope = "true" if local else "false"
-    calls = (f"set_config('{name}', '{value}', {scope})" for name, value in names.items())
-    return (TAG + "SELECT " + ", ".join(calls)).encode()
+    names = {k: f"'{v}'" for k, v in GUARDS.items() if local or k != "transaction_read_only"}
+    names["client_encoding"] = "pg_catalog.current_setting('server_encoding')"  # never converted
+    calls = (f"pg_catalog.set_config('{k}', {v}, {str(local).lower()})" for k, v in names.items())
+    return "SELECT " + ", ".join(calls)
 
 
-def _runs_here(pid: int) -> bool:
-    """Whether the backend is a process of this host: its title says "postgres: ..."."""
+def _runs_here(pid: int, role: str) -> bool:
+    """Whether the backend is a process of this host: its title is "postgres: ROLE DATABASE ..."."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"postgres: ")
+        title = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    return title.startswith(b"postgres: ") and f" {role} ".encode() in title

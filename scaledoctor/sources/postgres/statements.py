@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from scaledoctor.sdk import Cadence, Unavailable, fact, probe
-from scaledoctor.sources.postgres.server import Server
-from scaledoctor.sources.postgres.session import TAG, PostgresSession
+from scaledoctor.sources.postgres._wire import TAG
+from scaledoctor.sources.postgres.server import Server, Settings
+from scaledoctor.sources.postgres.session import PostgresSession
 from scaledoctor.sql import identifier
 
 TEXTS = 30
 """Statements whose text is read: the heaviest of the window."""
+
+PRELOAD = "add pg_stat_statements to shared_preload_libraries and restart"
 
 
 @fact
@@ -54,10 +57,12 @@ WHERE calls > 0 AND queryid IS NOT NULL
   AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
+# The view reads all texts whatever is asked for, so that ours come at no cost.
 _TEXTS = """
-SELECT queryid::text AS query_id, min(left(query, 4000)) AS query
+SELECT queryid::text AS query_id, min(left(query, 4000)) AS query,
+       bool_or(strpos(query, %(tag)s) > 0) AS ours
 FROM {schema}.pg_stat_statements
-WHERE queryid = ANY(%(ids)s)
+WHERE (queryid = ANY(%(ids)s) OR strpos(query, %(tag)s) > 0)
   AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 GROUP BY queryid
 """
@@ -69,17 +74,21 @@ FROM {schema}.pg_stat_statements_info
 
 
 @probe(cost="2 queries, 5 ms per 1,000 statements, at both edges", cadence=Cadence.EDGES)
-async def statements(pg: PostgresSession, server: Server) -> Statements:
+async def statements(pg: PostgresSession, server: Server, settings: Settings) -> Statements:
     """Read the numbers of every statement, and the texts of the heaviest since the first read."""
-    version = _extension_version(server)
+    version = _extension_version(server, settings)
     schema = identifier(server.statements_schema)
     toplevel = ", toplevel" if version >= (1, 9) else ""
-    rows = await pg.rows(_NUMBERS.format(schema=schema, toplevel=toplevel))
+    usage = f"GRANT USAGE ON SCHEMA {schema} TO {{role}};"
+    rows = await pg.rows(_NUMBERS.format(schema=schema, toplevel=toplevel), grant=usage)
+    if not rows:
+        raise Unavailable(
+            "pg_stat_statements has counted nothing", "SHOW compute_query_id; it must not be off"
+        )
     info: list[dict[str, Any]] = []
     if version >= (1, 9):
         info = await pg.rows(_INFO.format(schema=schema))
-    texts = await _texts(pg, schema, rows)
-    ours = {query_id for query_id, text in texts.items() if text.startswith(TAG.strip())}
+    texts, ours = await _texts(pg, schema, rows)
     return Statements(
         statements=tuple(
             Statement(
@@ -94,26 +103,36 @@ async def statements(pg: PostgresSession, server: Server) -> Statements:
     )
 
 
-async def _texts(pg: PostgresSession, schema: str, rows: list[dict[str, Any]]) -> dict[str, str]:
-    """Return texts by query id of the statements that grew most since the last reading."""
+async def _texts(
+    pg: PostgresSession, schema: str, rows: list[dict[str, Any]]
+) -> tuple[dict[str, str], set[str]]:
+    """Return texts by query id of what grew most since the last reading, and the ids of ours."""
     before: dict[str, float] = pg.memory.get("statements", {})
     pg.memory["statements"] = {row["key"]: float(row["seconds"]) for row in rows}
     grown = sorted(rows, key=lambda r: before.get(r["key"], 0.0) - float(r["seconds"]))
     ids = [int(row["query_id"]) for row in grown[:TEXTS]]
-    found = await pg.rows(_TEXTS.format(schema=schema), {"ids": ids})
-    return {row["query_id"]: row["query"] for row in found}
+    found = await pg.rows(_TEXTS.format(schema=schema), {"ids": ids, "tag": TAG})
+    texts = {row["query_id"]: row["query"] for row in found}
+    return texts, {row["query_id"] for row in found if row["ours"]}
 
 
-def _extension_version(server: Server) -> tuple[int, ...]:
+def _extension_version(server: Server, settings: Settings) -> tuple[int, ...]:
     if not server.statements_version:
         raise Unavailable(
             "pg_stat_statements is not installed in this database",
-            "add it to shared_preload_libraries, restart, then: "
-            "CREATE EXTENSION pg_stat_statements;",
+            f"{PRELOAD}, then: CREATE EXTENSION pg_stat_statements;",
         )
     if not server.sees_all:
         raise Unavailable(
             f"role {server.role} sees only its own statements in pg_stat_statements", server.grant
+        )
+    track = settings.values.get("pg_stat_statements.track", "")
+    if not track:
+        raise Unavailable("pg_stat_statements is created but not preloaded", PRELOAD)
+    if track == "none":
+        raise Unavailable(
+            "pg_stat_statements.track is none: no statement is counted",
+            "ALTER SYSTEM SET pg_stat_statements.track = 'top'; SELECT pg_reload_conf();",
         )
     version = tuple(int(part) for part in server.statements_version.split("."))
     if version < (1, 8):

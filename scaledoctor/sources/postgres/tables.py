@@ -59,7 +59,9 @@ SELECT n.nspname::text AS schema, c.relname::text AS name, c.reltuples::float8 A
              WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
              ORDER BY 1) AS leading,
        EXISTS (SELECT FROM pg_locks l WHERE l.relation = c.oid AND l.locktype = 'relation'
-               AND l.mode = 'AccessExclusiveLock') AS locked
+               AND l.mode = 'AccessExclusiveLock'
+               AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              ) AS locked
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relname = ANY(%(names)s) AND c.relkind IN ('r', 'p')
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
@@ -73,6 +75,7 @@ async def tables(pg: PostgresSession, statements: Statements) -> Tables:
     """Look up the tables that the heaviest statements pin columns of."""
     texts = {s.query for s in statements.statements if s.query}
     names = {p.table for text in texts for p in equality_predicates(text)}
+    names = {name for name in names if "\ufffd" not in name}  # a byte of it could not be read
     if not names:
         return Tables(())
     rows = await pg.rows(_TABLES, {"names": sorted(names), "most": MOST})

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from scaledoctor.sdk import fact, probe
+from scaledoctor.sdk import Unavailable, fact, probe
+from scaledoctor.sources.postgres.server import Server
 from scaledoctor.sources.postgres.session import PostgresSession
 
 
@@ -38,16 +39,18 @@ UNION ALL
 SELECT 'standby', coalesce(application_name, ''), coalesce(usename::text, ''),
        age(backend_xmin), NULL
 FROM pg_stat_replication WHERE backend_xmin IS NOT NULL
+UNION ALL
+SELECT 'hidden', '', '', 0, NULL FROM pg_stat_replication WHERE state IS NULL
 ORDER BY 4 DESC
 LIMIT 20
 """
 
 
 @probe(cost="1 query, < 1 ms")
-async def xmin_holders(pg: PostgresSession) -> XminHolders:
+async def xmin_holders(pg: PostgresSession, server: Server) -> XminHolders:
     """Read prepared transactions, slots and standbys."""
     rows = await pg.rows(_HOLDERS)
+    if any(row["kind"] == "hidden" for row in rows):
+        raise Unavailable(f"role {server.role} cannot see what the standbys hold", server.grant)
     text = pg.redactor.text
-    return XminHolders(
-        tuple(XminHolder(**{**r, "name": text(r["name"]), "owner": text(r["owner"])}) for r in rows)
-    )
+    return XminHolders(tuple(XminHolder(**{**row, "name": text(row["name"])}) for row in rows))
