@@ -14,6 +14,11 @@ class Queue:
     ``consumers`` are processes or connections that take jobs from it and are alive. ``scheduled``
     wait for their time, ``retrying`` for another try, ``dead`` for people. ``arrived`` and
     ``done`` are counters since some start: only their growth means something.
+
+    ``reserved`` jobs were handed out ahead of time and nobody works on them yet; ``idle`` of the
+    ``consumers`` have nothing to do. ``stuck`` jobs are held by a worker that is gone.
+    ``held`` is the age in seconds of the oldest job handed out; after ``timeout`` seconds it is
+    handed out once more.
     """
 
     system: str
@@ -29,6 +34,11 @@ class Queue:
     arrived: float | None = None
     done: float | None = None
     paused: bool = False
+    reserved: int | None = None
+    idle: int | None = None
+    stuck: int | None = None
+    held: float | None = None
+    timeout: float | None = None
 
     @property
     def label(self) -> str:
