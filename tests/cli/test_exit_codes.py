@@ -1,10 +1,12 @@
 """Exit codes are API: the table in the README, on a real server."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from scaledoctor.demo.servers.child import free_port
+from scaledoctor.errors import Exit
 from tests.cli.conftest import Cli
 
 pytestmark = pytest.mark.live
@@ -24,6 +26,12 @@ def always(server: Server, /) -> Iterator[Finding]:
 def nobody() -> str:
     """A DSN with a password of a server that does not run."""
     return f"postgresql://shop:s3cret@127.0.0.1:{free_port()}/shop"
+
+
+def test_the_readme_has_them_all() -> None:
+    """In its table, in order."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| (\d+) \|", readme, re.M) == [str(code.value) for code in Exit]
 
 
 def test_a_scan_is_0(cli: Cli, dsn: str) -> None:
