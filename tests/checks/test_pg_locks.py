@@ -1,5 +1,7 @@
 """Who is blamed for blocked time, on plain facts."""
 
+from dataclasses import replace
+
 import pytest
 
 from scaledoctor.sdk import Confidence, Severity, State, Unavailable, Window
@@ -301,3 +303,13 @@ def test_who_waits_behind_a_commit_waits_for_the_standby() -> None:
     assert found.explains == {"postgres.locks": 1.0}
     assert found.impact == pytest.approx(1.0)
     assert not list(blocking_transaction(SERVER, window, None, None))
+
+
+def test_the_servers_own_worker_at_the_root_is_named() -> None:
+    """An autovacuum against wraparound does not step aside; it is no client's session."""
+    worker = active(1, "autovacuum worker", "autovacuum: VACUUM public.stock", user="", client="",
+                    transaction_age=900.0)  # fmt: skip
+    sample = replace(activity(waiting(2, 1), waiting(3, 1)), workers=(worker,))
+    found = only(list(blocking_transaction(SERVER, Window.of(*[sample] * 4), None, None)))
+    assert found.subject == "autovacuum worker"
+    assert found.explains == {"postgres.locks": 1.0}

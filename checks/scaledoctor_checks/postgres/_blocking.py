@@ -117,7 +117,7 @@ def blocking(window: Window[Activity], locks: Window[LockTable] | None) -> Block
     blocked = busy = 0.0
     tables = _tables(window, locks)
     for at, activity in window.samples:
-        by_pid = {s.pid: s for s in activity.sessions}
+        by_pid = {s.pid: s for s in (*activity.workers, *activity.sessions)}
         busy += sum(s.active or s.blocked for s in activity.sessions)
         for waiter in activity.sessions:
             if not waiter.blocked:

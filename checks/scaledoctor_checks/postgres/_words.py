@@ -15,8 +15,9 @@ def duration(seconds: float | None) -> str:
 
 def who(session: Session) -> str:
     """Application (pid 123, user shop, from 10.0.0.7)."""
+    user = f", user {session.user}" if session.user else ""
     origin = f", from {session.client}" if session.client else ""
-    return f"{session.label} (pid {session.pid}, user {session.user or 'unknown'}{origin})"
+    return f"{session.label} (pid {session.pid}{user}{origin})"
 
 
 def statement(text: str, width: int = 90) -> str:

@@ -74,13 +74,16 @@ class Activity:
     """All client sessions but ours at one moment.
 
     ``hidden`` are those whose state this role may not see, ``untracked`` those that report none
-    (track_activities is off), ``own`` our own.
+    (track_activities is off), ``own`` our own. ``workers`` are the server's own processes in a
+    transaction (autovacuum, replication): no client's connection, but they hold locks too; each
+    one's application is its kind.
     """
 
     sessions: tuple[Session, ...]
     hidden: int
     own: int
     untracked: int = 0
+    workers: tuple[Session, ...] = ()
 
     def require_visible(self, server: Server) -> None:
         """Raise Unavailable unless the sessions' states can be seen."""
@@ -100,7 +103,8 @@ class Activity:
 # may fail. Backslashes are doubled for the cast; chr(92) is one, whatever strings mean here.
 _ACTIVITY = """
 SELECT a.pid, coalesce(a.datname::text, '') AS database, coalesce(a.usename::text, '') AS "user",
-       coalesce(a.application_name, '') AS application,
+       CASE WHEN {client} THEN coalesce(a.application_name, '') ELSE a.backend_type
+       END AS application,
        CASE WHEN a.client_addr IS NOT NULL THEN host(a.client_addr) ELSE '' END AS client,
        coalesce(a.state, '') AS state,
        coalesce(a.wait_event_type, '') AS wait_type, coalesce(a.wait_event, '') AS wait_event,
@@ -114,29 +118,34 @@ SELECT a.pid, coalesce(a.datname::text, '') AS database, coalesce(a.usename::tex
            replace(a.query, chr(92), repeat(chr(92), 2))::bytea FROM 1 FOR 4000) END AS query,
        CASE WHEN a.wait_event_type = 'Lock' THEN pg_blocking_pids(a.pid) END AS blockers,
        a.query = '<insufficient privilege>' AS hidden,
-       a.pid = pg_backend_pid() OR a.application_name = 'scaledoctor' AS own
+       a.pid = pg_backend_pid() OR a.application_name = 'scaledoctor' AS own,
+       NOT {client} AS worker
 FROM pg_stat_activity a
-WHERE a.datid IS NOT NULL AND a.usesysid IS NOT NULL
-  AND (a.backend_type = 'client backend' OR a.backend_type IS NULL)
+WHERE CASE WHEN {client} THEN a.datid IS NOT NULL AND a.usesysid IS NOT NULL
+      ELSE a.xact_start IS NOT NULL AND a.backend_type <> 'parallel worker' END
 """
+
+_CLIENT = "coalesce(a.backend_type, 'client backend') = 'client backend'"
 
 
 @probe(cost="1 query, 1 to 3 ms, twice a second", cadence=Cadence.SAMPLED)
 async def activity(pg: PostgresSession) -> Activity:
     """Read pg_stat_activity; pg_blocking_pids only for the sessions that wait for a lock."""
     query_id = "coalesce(a.query_id::text, '')" if pg.version >= 140000 else "''"
-    rows = await pg.rows(_ACTIVITY.format(query_id=query_id))
-    others = [row for row in rows if not row["own"]]
+    rows = await pg.rows(_ACTIVITY.format(query_id=query_id, client=_CLIENT))
+    clients = [row for row in rows if not row["worker"]]
+    others = [row for row in clients if not row["own"]]
     return Activity(
         sessions=tuple(_session(pg, row) for row in others),
         hidden=sum(bool(row["hidden"]) for row in others),
-        own=len(rows) - len(others),
+        own=len(clients) - len(others),
         untracked=sum(row["state"] == "disabled" for row in others),
+        workers=tuple(_session(pg, row) for row in rows if row["worker"]),
     )
 
 
 def _session(pg: PostgresSession, row: dict[str, Any]) -> Session:
-    row = {k: v for k, v in row.items() if k not in ("hidden", "own")}
+    row = {k: v for k, v in row.items() if k not in ("hidden", "own", "worker")}
     for age in ("backend_age", "transaction_age", "query_age", "state_age"):
         row[age] = None if row[age] is None else round(max(0.0, row[age]), 3)
     row["application"] = pg.redactor.text(row["application"])
