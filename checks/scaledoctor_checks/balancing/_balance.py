@@ -1,7 +1,7 @@
 """Whether requests are spread as the weights say: a test with guards, for any balancer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import erfc, exp, pi, sqrt
 
 PER_MEMBER = 100
@@ -12,6 +12,17 @@ CHANCE = 0.001
 """p below which chance is no explanation; together with the other guards at most 0.2 % of fair
 windows are named (simulated)."""
 
+SLOWER, SLOWER_BY = 2.0, 0.05
+"""Times the others, and seconds more than they, that make a member slow: below 50 ms more nobody
+notices, and twice is beyond what differing requests make of a few hundred."""
+
+LOADED = 1.25
+"""Times its equal share of the requests from which a member is called loaded, not slow: what the
+balance test is about. A member that is slow by itself gets fewer than the others, never more."""
+
+TIMED = 20
+"""Requests that must have been timed before a mean of them says anything."""
+
 DEVIATION = 0.25
 """Share of the expected requests that the worst member is off; below it nobody notices."""
 
@@ -21,7 +32,9 @@ class Member:
     """One server of a group over the window.
 
     ``weight`` is relative, 0 for a server that shall get nothing; ``seconds`` is the sum of its
-    request times, 0 when unknown; ``pinned`` are requests that a persistence rule placed.
+    request times, 0 when unknown; ``pinned`` are requests that a persistence rule placed. Where
+    times come from samples of what it had in hand, ``seen`` are the requests in them; 0 where
+    each request was timed.
     """
 
     name: str
@@ -29,11 +42,25 @@ class Member:
     requests: float
     seconds: float = 0.0
     pinned: float = 0.0
+    seen: float = 0.0
 
     @property
     def mean(self) -> float:
         """Seconds per request."""
         return self.seconds / self.requests if self.requests else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Laggard:
+    """A member that takes longer than the others: ``seconds`` per request against ``others``.
+
+    ``excess`` are the request-seconds that it would not need at their speed.
+    """
+
+    member: Member
+    seconds: float
+    others: float
+    excess: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +105,54 @@ def imbalance(
     if p >= chance or abs(off) < deviation:
         return None
     return Imbalance(worst, expected[worst.name], off, square, p, total)
+
+
+def by_work(members: Sequence[Member], *, deviation: float = 2 * DEVIATION) -> Imbalance | None:
+    """Test the work against the weights: for least connections, which evens that out.
+
+    Work is count x time, that is requests in hand; in the result they stand for the requests.
+    """
+    return imbalance([replace(m, requests=m.seen) for m in members], deviation=deviation)
+
+
+def laggards(
+    members: Sequence[Member], *, slower: float = SLOWER, slower_by: float = SLOWER_BY
+) -> list[Laggard]:
+    """Name the slow members, half of them at most, the slowest first.
+
+    Each is compared with all that are not slow, pooled. One that has more than ``LOADED`` times
+    its share of the requests is not slow but loaded.
+    """
+    rest = sorted(members, key=_per_request)
+    found: list[Laggard] = []
+    while len(found) + 1 <= len(members) / 2 and len(rest) >= 2:
+        worst, rest = rest[-1], rest[:-1]
+        count = sum(m.requests for m in rest)
+        others = sum(m.seconds for m in rest) / count if count else 0.0
+        own = _per_request(worst)
+        loaded = worst.requests >= LOADED * (worst.requests + count) / (len(rest) + 1)
+        if loaded or own < slower * others or own - others < slower_by or not _sure(worst, rest):
+            break
+        found.append(Laggard(worst, own, others, worst.seconds - worst.requests * others))
+    return found
+
+
+def _per_request(member: Member) -> float:
+    return member.seconds / max(1.0, member.requests)
+
+
+def _sure(member: Member, others: Sequence[Member]) -> bool:
+    """Whether chance is no explanation for what was in a member's hand (a binomial test)."""
+    everybody = (member, *others)
+    seen = sum(m.seen for m in everybody)
+    if not seen:
+        return member.requests >= TIMED <= sum(m.requests for m in others)
+    total = sum(m.requests for m in everybody)
+    weight = sum(m.weight for m in everybody)
+    share = member.requests / total if total else member.weight / max(weight, 1.0)
+    spread = sqrt(seen * share * (1 - share))
+    off = member.seen - seen * share
+    return off > 0 and (spread == 0 or erfc(off / spread / sqrt(2)) / 2 < CHANCE)
 
 
 def tail(square: float, freedom: int) -> float:

@@ -1,0 +1,136 @@
+"""HAProxy's resources: requests at the backends, sessions of frontends and of the process."""
+
+from collections.abc import Iterator, Mapping
+
+from scaledoctor.sdk import Step, Use, Window, resource
+from scaledoctor.sources.haproxy import Backend, HaproxyInfo, HaproxyNow, HaproxyStats
+from scaledoctor.sources.postgres import Activity
+from scaledoctor_checks.balancing._haproxy import Load, busiest, loads
+
+ROWS = 100
+"""Backends and frontends in the table, the fullest first; a thousand would hide the full ones."""
+
+
+@resource("haproxy.backend", step=Step.SCALE_OUT)
+def backend(
+    now: Window[HaproxyNow],
+    stats: Window[HaproxyStats],
+    activity: Window[Activity] | None,
+    /,
+    *,
+    warn: float = 0.75,
+    critical: float = 0.9,
+    refused: float = 0.01,
+) -> Iterator[Use]:
+    """Requests at a backend's servers, of the sum of their maxconn.
+
+    How measured: mean requests that the servers have in hand; waiting are those in the queues of
+    the backend and its servers. Without maxconn on every server there is no limit: what the page
+    shows as a backend's limit is its fullconn, which limits nothing. Errors are requests that
+    HAProxy answered with 503 itself, from ``refused`` of them on. What waits further down is
+    measured in the same window: sessions blocked by locks.
+    Thresholds: servers are full together, and requests come in bunches, hence ``warn`` and
+    ``critical`` below 1.
+    """
+    found = loads(now)
+    idle = Load(0.0, 0.0, 0.0)
+    deeper = _deeper(sum(load.in_flight for load in found.values()), activity)
+    first = {b.name: b for b in stats.first.backends}
+    uses = [
+        Use(
+            used=found.get(last.name, idle).in_flight,
+            limit=float(last.limit) if last.limit else None,
+            unit="requests in hand",
+            warn=warn,
+            critical=critical,
+            waiting=found.get(last.name, idle).waiting,
+            errors=_refused(first.get(last.name, last), last, refused),
+            waits_for=deeper,
+            subject=last.name,
+        )
+        for last in stats.last.backends
+        if last.servers
+    ]
+    uses.sort(key=lambda u: (-u.errors, -u.waiting, -(u.utilization or 0.0), -u.used))
+    yield from uses[:ROWS]
+
+
+def _deeper(in_hand: float, activity: Window[Activity] | None) -> Mapping[str, float]:
+    """Share of the requests in hand that wait for a lock in PostgreSQL."""
+    if not in_hand or activity is None:
+        return {}
+    blocked = activity.mean(lambda a: sum(s.blocked for s in a.sessions))
+    return {"postgres.locks": min(1.0, blocked / in_hand)} if blocked else {}
+
+
+def _refused(first: Backend, last: Backend, share: float) -> float:
+    """Requests without a server in the window; 0 when there are few, or no rates."""
+    own = (last.errors - last.server_errors) - (first.errors - first.server_errors)
+    refused = min(own, last.failed_connects - first.failed_connects)
+    requests = last.requests - first.requests
+    return float(refused) if refused > 0 and refused >= share * requests else 0.0
+
+
+@resource("haproxy.frontend", step=Step.SCALE_OUT)
+def frontend(
+    now: Window[HaproxyNow],
+    stats: HaproxyStats,
+    /,
+    *,
+    warn: float = 0.75,
+    critical: float = 0.95,
+) -> Iterator[Use]:
+    """Sessions of a frontend, of its maxconn.
+
+    How measured: the most sessions in the samples; idle keep-alive connections count. Beyond the
+    limit connections wait in the kernel, where HAProxy does not see them.
+    Thresholds: a frontend takes none above its limit, so that at ``critical`` newcomers wait
+    already; peers warn at 80 %, we at ``warn``.
+    """
+    uses: list[Use] = []
+    for row in stats.frontends:
+        taken = [sample.sessions.get(row.name, 0) for sample in now]
+        if row.limit:
+            use = Use(
+                used=float(max(taken)),
+                limit=float(row.limit),
+                unit="sessions",
+                warn=warn,
+                critical=critical,
+                waits_for=busiest(now, sum(taken) / len(taken)),
+                subject=row.name,
+            )
+            uses.append(use)
+    uses.sort(key=lambda u: -(u.utilization or 0.0))
+    yield from uses[:ROWS]
+
+
+@resource("haproxy.process", step=Step.SCALE_OUT)
+def process(
+    window: Window[HaproxyInfo],
+    now: Window[HaproxyNow],
+    /,
+    *,
+    warn: float = 0.75,
+    critical: float = 0.95,
+) -> Use | None:
+    """Connections of the whole process, of the global maxconn.
+
+    How measured: CurrConns against Maxconn, or the sessions of all frontends when they are more.
+    Errors are the times that a connection reached the limit in the window, from version 2.8 on.
+    Thresholds: as for a frontend, ``warn`` and ``critical``.
+    """
+    limit = window.last.limit
+    if not limit:
+        return None
+    taken = [sum(sample.sessions.values()) for sample in now]
+    reached = (window.last.reached or 0) - (window.first.reached or 0)
+    return Use(
+        used=float(min(limit, max(*taken, *(i.current or 0 for i in window)))),
+        limit=float(limit),
+        unit="connections",
+        warn=warn,
+        critical=critical,
+        errors=float(max(0, reached)),
+        waits_for=busiest(now, sum(taken) / len(taken)),
+    )
