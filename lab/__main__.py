@@ -49,7 +49,7 @@ def run(chosen: Sequence[Fault], seeds: Sequence[int]) -> Iterator[Score]:
     for seed in seeds:
         for fault in chosen:
             began = time.monotonic()
-            if reason := fault.impossible():
+            if reason := fault.impossible() or fault.topology.missing():
                 one = Score(fault.name, seed, fault.healthy, skipped=reason)
             else:
                 one = _score(fault, seed)

@@ -77,6 +77,21 @@ def unbounded(dsn: str, update: str, rows: int, pause: float) -> None:
         time.sleep(pause)
 
 
+def busy(dsn: str, query: str, threads: int) -> None:
+    """Run one statement after the other, in several threads; when refused, try again."""
+
+    def loop() -> None:
+        while alive():
+            try:
+                with psycopg.connect(dsn, autocommit=True, prepare_threshold=None) as connection:
+                    while alive():
+                        connection.execute(query.encode())
+            except psycopg.Error:
+                time.sleep(0.2)
+
+    together(loop, threads)
+
+
 def chatty(dsn: str, queries: list[str], rows: int, threads: int, pause: float) -> None:
     """Short transactions of several statements with a pause between: healthy, if not elegant."""
 
@@ -107,5 +122,5 @@ def batch(dsn: str, update: str, rows: int, step: int, pause: float) -> None:
 
 
 if __name__ == "__main__":
-    kinds = {f.__name__: f for f in (churn, deadlock, hot, unbounded, chatty, batch)}
+    kinds = {f.__name__: f for f in (churn, deadlock, hot, unbounded, busy, chatty, batch)}
     main(kinds, sys.argv[1:])

@@ -9,12 +9,24 @@ from scaledoctor.cli import _options as opt
 
 def demo(
     fault: Annotated[
-        str, typer.Option(metavar="NAME", help="Which fault; an unknown one lists them.")
+        str, typer.Option(metavar="NAME", help="One of the faults above.")
     ] = "idle-in-transaction",
     seed: Annotated[int, typer.Option(help="Varies names, sizes and rates.")] = 0,
     color: opt.ColorOption = opt.Color.AUTO,
 ) -> int:
-    """Start a real shop on an embedded PostgreSQL, break it, scan it, and apply the fix."""
+    """Start a real shop on an embedded PostgreSQL, break it, scan it, and apply the fix.
+
+    \b
+    Faults:
+      idle-in-transaction  a job forgets to commit, and everybody waits for it
+      connection-leak      a program never closes its connections
+      ddl-queue            a schema change queues behind a report
+      missing-index        an index is dropped that a page lives on
+      pool-too-small       a pool of 2 before a database with room (PgBouncer)
+      slow-backend         one of three instances is slow (HAProxy)
+      backend-down         two of three instances are gone (HAProxy)
+      healthy              nothing happens, and nothing is named
+    """  # noqa: D301  click takes the character itself as "do not wrap"
     from scaledoctor.cli._output import style
     from scaledoctor.demo.show import run_demo
 

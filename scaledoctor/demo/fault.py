@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scaledoctor.demo.shop.names import Names
+from scaledoctor.demo.topology import Topology
 
 if TYPE_CHECKING:
     from scaledoctor.demo.stage import Stage
@@ -34,11 +35,12 @@ class Fault:
     ``subject`` gives what the root's subject or summary must hold, and ``symptoms`` are checks
     that may fire too without being a false alarm.
 
-    ``settings`` are the server's; ``settle`` is the seconds between injection and scan. The fault
-    counts as real when throughput falls to ``hurts`` of the healthy one (None: it costs something
-    else). ``bar`` is the share of the healthy throughput that the report's own fix must bring
-    back; None when the right fix is a change in the application, which no program can apply.
-    ``impossible`` gives the reason why the fault cannot be made here, or nothing.
+    ``topology`` is what the shop is made of; ``prepare`` changes it before the healthy shop is
+    measured. ``settings`` are the database server's; ``settle`` is the seconds between injection
+    and scan. The fault counts as real when throughput falls to ``hurts`` of the healthy one (None:
+    it costs something else). ``bar`` is the share of the healthy throughput that the report's own
+    fix must bring back; None when the right fix is a change in the application, which no program
+    can apply. ``impossible`` gives the reason why the fault cannot be made here, or nothing.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Fault:
     checks: tuple[str, ...] = ()
     subject: Callable[[Names], str] = lambda names: ""
     symptoms: tuple[str, ...] = ()
+    topology: Topology = field(default_factory=Topology)
+    prepare: "Callable[[Stage], None]" = lambda stage: None
     settings: Mapping[str, str | int] = field(default_factory=dict)
     pace: Pace = Pace()
     settle: float = 3.0

@@ -1,16 +1,25 @@
 """Carry out a report's fix as its reader would, and nothing beyond what it says."""
 
 import os
+import re
 import shlex
 import signal
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from scaledoctor.demo import consoles
+from scaledoctor.demo.servers import Haproxy, PgBouncer
 from scaledoctor.demo.servers.child import Child
 from scaledoctor.model import Fix
 
 SIGNALS = {"-STOP": signal.SIGSTOP, "-CONT": signal.SIGCONT, "-TERM": signal.SIGTERM}
+
+SOCKET = "/run/haproxy/admin.sock"
+
+ORDER = re.compile(
+    r"set (server \S+/\S+ (state (ready|drain|maint)|weight \d+%?)|weight \S+/\S+ \d+%?)"
+)
 
 PATIENCE = "30s"
 """statement_timeout of a fix; the slowest, an index on 200,000 rows, takes below one second."""
@@ -24,22 +33,42 @@ class Applied:
     problem: str = ""
 
 
-def apply(
-    fix: Fix, dsn: str, children: Mapping[int, Child], files: Collection[str]
-) -> tuple[Applied, ...]:
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What a fix may touch: everything else is for people.
+
+    ``dsn`` is a superuser's; ``children`` are processes by pid, ``files`` those that the stage
+    made.
+    """
+
+    dsn: str = ""
+    children: Mapping[int, Child] = field(default_factory=dict)
+    files: Collection[str] = ()
+    pooler: PgBouncer | None = None
+    balancer: Haproxy | None = None
+
+
+def apply(fix: Fix, ours: Ours) -> tuple[Applied, ...]:
     """Carry out the commands of a fix.
 
-    SQL runs on ``dsn``, a superuser's, each command by itself. Of the shell only ``kill`` and
-    ``renice`` of ``children`` (by pid) and ``echo TEXT > FILE`` into ``files``. Everything else is
-    for people. Lines that are only a comment are no commands.
+    Of SQL everything, each command by itself. Of the shell only ``kill`` and ``renice`` of our
+    children, ``echo TEXT > FILE`` into our files, and ``echo "set server ..." | socat`` into our
+    balancer's socket. Of ini lines the settings that our pooler can change while it runs; then
+    it is reloaded. Lines that are only a comment are no commands.
     """
-    commands = [c for c in fix.commands if not c.lstrip().startswith(("--", "#"))]
+    commands = [c for c in fix.commands if not c.lstrip().startswith(("--", "#", ";"))]
     match fix.language:
         case "sql":
-            return _sql(commands, dsn)
+            return _sql(commands, ours.dsn)
         case "shell":
-            return tuple(_shell(command, children, files) for command in commands)
-    return tuple(Applied(command, "this is for people") for command in commands)
+            return tuple(_shell(command, ours) for command in commands)
+        case "ini" if ours.pooler is not None:
+            return _ini(commands, ours.pooler)
+    return tuple(_for_people(command) for command in commands)
+
+
+def _for_people(command: str) -> Applied:
+    return Applied(command, "this is for people")
 
 
 def _sql(commands: list[str], dsn: str) -> tuple[Applied, ...]:
@@ -58,19 +87,49 @@ def _sql(commands: list[str], dsn: str) -> tuple[Applied, ...]:
     return tuple(done)
 
 
-def _shell(command: str, children: Mapping[int, Child], files: Collection[str]) -> Applied:
+def _shell(command: str, ours: Ours) -> Applied:
     match shlex.split(command):
-        case ["kill", name, *pids] if name in SIGNALS and _ours(pids, children):
+        case ["kill", name, *pids] if name in SIGNALS and _ours(pids, ours.children):
             for pid in pids:
-                children[int(pid)].process.send_signal(SIGNALS[name])
-        case ["renice", "-n", value, "-p", *pids] if value.isdigit() and _ours(pids, children):
+                ours.children[int(pid)].process.send_signal(SIGNALS[name])
+        case ["renice", "-n", value, "-p", *pids] if value.isdigit() and _ours(pids, ours.children):
             for pid in pids:
                 os.setpriority(os.PRIO_PROCESS, int(pid), int(value))
-        case ["echo", *words, ">", file] if file in files:
+        case ["echo", *words, ">", file] if file in ours.files:
             Path(file).write_text(" ".join(words))
+        case ["echo", order, "|", "socat", "stdio", place] if _obeys(order, place, ours.balancer):
+            assert ours.balancer is not None
+            return Applied(command, consoles.tell(ours.balancer, order))
         case _:
-            return Applied(command, "this is for people")
+            return _for_people(command)
     return Applied(command)
+
+
+def _obeys(order: str, place: str, balancer: Haproxy | None) -> bool:
+    """Whether it changes a server's state or weight, on our balancer's socket or the usual one.
+
+    The report names the socket by the place where Debian puts it; here ours stands in for it.
+    """
+    ours = balancer is not None and place in (SOCKET, consoles.admin(balancer))
+    return ours and ORDER.fullmatch(order) is not None
+
+
+def _ini(commands: list[str], pooler: PgBouncer) -> tuple[Applied, ...]:
+    """Write the settings of the section [pgbouncer] and reload, once for all."""
+    changeable = consoles.changeable(pooler)
+    section, settings, done = "", dict[str, str | int](), list[Applied]()
+    for command in commands:
+        name, _, value = (part.strip() for part in command.partition("="))
+        if name.startswith("["):
+            section = name
+        elif section == "[pgbouncer]" and name in changeable and value:
+            settings[name] = value
+            done.append(Applied(command))
+        else:
+            done.append(_for_people(command))
+    if settings:
+        consoles.configure(pooler, settings)
+    return tuple(done)
 
 
 def _ours(pids: list[str], children: Mapping[int, Child]) -> bool:

@@ -1,4 +1,4 @@
-"""One server, one shop, its load, and a fault on top: shared by the demo and the lab."""
+"""One shop with all its tiers, its load, and a fault on top: shared by the demo and the lab."""
 
 import json
 import signal
@@ -14,12 +14,13 @@ from scaledoctor.demo import worker
 from scaledoctor.demo.clients import LoadPlan
 from scaledoctor.demo.fault import Fault
 from scaledoctor.demo.load import LoadResult, RunningLoad, start_load
-from scaledoctor.demo.remedy import Applied, apply
+from scaledoctor.demo.remedy import Applied, Ours, apply
 from scaledoctor.demo.servers import PostgresServer, postgres
 from scaledoctor.demo.servers.binaries import choose
 from scaledoctor.demo.servers.child import Child, child
 from scaledoctor.demo.servers.workspace import workspace
-from scaledoctor.demo.shop import Names, Shop, shop
+from scaledoctor.demo.shop import Names, Shop
+from scaledoctor.demo.topology import Tiers, tiers
 from scaledoctor.engine import scan
 from scaledoctor.model import Fix
 from scaledoctor.redact import Redactor
@@ -43,11 +44,16 @@ class Stage:
     fault: Fault
     names: Names
     server: PostgresServer
-    shop: Shop
+    tiers: Tiers
     stack: ExitStack
     registry: Registry
     children: dict[int, Child] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
+
+    @property
+    def shop(self) -> Shop:
+        """The shop itself."""
+        return self.tiers.shop
 
     def measure(self, seconds: float) -> LoadResult:
         """Load the shop for that long and return what its clients saw."""
@@ -77,9 +83,8 @@ class Stage:
         return LoadPlan(self.shop.url, 0 if quiet else clients, seconds, think, mix, names.seed)
 
     def scan(self, window: float, observer: Observer = lambda *_: None) -> Report:
-        """Look at the database and at this host."""
-        found = targets({"dsn": [self.shop.dsn_scan]}, {})
-        return scan(found, self.registry, Redactor(), window, observer)
+        """Look at every tier and at this host."""
+        return scan(targets(self.tiers.targets, {}), self.registry, Redactor(), window, observer)
 
     def work(self, kind: str, *, program: Path = WORKER, **plan: object) -> Child:
         """Start a process of the fault that lives as long as the stage; wait until it is ready."""
@@ -114,7 +119,9 @@ class Stage:
 
     def apply(self, fix: Fix) -> tuple[Applied, ...]:
         """Carry out a fix of the report; see `scaledoctor.demo.remedy.apply`."""
-        return apply(fix, self.shop.dsn_admin, self.children, self.files)
+        tiers = self.tiers
+        ours = Ours(self.shop.dsn_admin, self.children, self.files, tiers.pooler, tiers.balancer)
+        return apply(fix, ours)
 
 
 @contextmanager
@@ -129,6 +136,8 @@ def stage(
         began = time.monotonic()
         server = stack.enter_context(postgres(bindir=binaries.bindir, settings=settings))
         tell(f"PostgreSQL {server.version} started in {time.monotonic() - began:.1f} s")
-        place = stack.enter_context(shop(server, names))
+        around = stack.enter_context(tiers(fault.topology, server, names, tell))
         tell(f"shop ready: {names.order_rows:,} rows in {names.table(names.orders)}")
-        yield Stage(fault, names, server, place, stack, load())
+        scene = Stage(fault, names, server, around, stack, load())
+        fault.prepare(scene)
+        yield scene

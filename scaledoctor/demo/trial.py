@@ -11,7 +11,7 @@ from scaledoctor.demo.load import LoadResult
 from scaledoctor.demo.remedy import Applied
 from scaledoctor.demo.stage import Stage, Tell, stage
 from scaledoctor.model import Finding, Fix
-from scaledoctor.report import Report
+from scaledoctor.report import Report, Status
 
 SECONDS = 4.0
 """Of load before and after; at 200 requests per second a fifth is seen far beyond chance."""
@@ -57,7 +57,7 @@ class Trial:
     def problem(self) -> str:
         """Why the trial failed, in a few words; empty when it passed."""
         if self.fault.healthy:
-            return f"false alarm: {', '.join(self.false_alarms)}" if self.false_alarms else ""
+            return self._alarm()
         if self.fault.hurts is not None and self.left > self.fault.hurts:
             return f"the fault did not bite: {self.left:.0%} of the traffic was left"
         if self.rank != 1:
@@ -69,6 +69,13 @@ class Trial:
         if self.restored < self.fault.bar:
             return f"the fix brought only {self.restored:.0%} of the traffic back"
         return ""
+
+    def _alarm(self) -> str:
+        """What was said of a healthy system that is not so, or was not seen."""
+        if self.false_alarms:
+            return f"false alarm: {', '.join(self.false_alarms)}"
+        verdict = self.report.verdict
+        return "" if verdict.status is Status.HEALTHY else f"not healthy: {verdict.sentence}"
 
 
 def trial(

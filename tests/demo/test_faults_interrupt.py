@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import postgres_binaries
+from scaledoctor.demo.faults import FAULTS
+from tests.servers import missing, postgres_binaries
 
 pytestmark = [
     pytest.mark.live,
@@ -19,12 +20,13 @@ pytestmark = [
 ]
 
 MOMENTS = [
-    ("starting", signal.SIGINT),
-    ("started in", signal.SIGINT),
-    ("measuring the healthy", signal.SIGINT),
-    ("now a nightly job", signal.SIGTERM),
-    ("scanning", signal.SIGINT),
-    pytest.param("scanning", signal.SIGTERM, marks=pytest.mark.slow),
+    ("idle-in-transaction", "starting", signal.SIGINT),
+    ("idle-in-transaction", "started in", signal.SIGINT),
+    ("idle-in-transaction", "measuring the healthy", signal.SIGINT),
+    ("idle-in-transaction", "now a nightly job", signal.SIGTERM),
+    ("pool-too-small", "PgBouncer pools", signal.SIGINT),
+    ("backend-down", "scanning", signal.SIGINT),  # with one instance killed and one stopped
+    pytest.param("idle-in-transaction", "scanning", signal.SIGTERM, marks=pytest.mark.slow),
 ]
 
 
@@ -46,13 +48,15 @@ def users(place: Path) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize(("moment", "number"), MOMENTS)
+@pytest.mark.parametrize(("fault", "moment", "number"), MOMENTS)
 def test_an_interrupted_demo_leaves_no_process_and_no_folder(
-    moment: str, number: signal.Signals, place: Path
+    fault: str, moment: str, number: signal.Signals, place: Path
 ) -> None:
     """At each stage of its work the demo stops what it started, and prints no traceback."""
     postgres_binaries(18)
-    command = [sys.executable, "-u", "-m", "scaledoctor", "demo"]
+    if reason := FAULTS[fault].topology.missing():
+        missing(reason)
+    command = [sys.executable, "-u", "-m", "scaledoctor", "demo", "--fault", fault]
     env = {**os.environ, "TMPDIR": str(place)}
     with subprocess.Popen(
         command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

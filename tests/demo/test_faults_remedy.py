@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from scaledoctor.demo.remedy import Applied, apply
+from scaledoctor.demo.remedy import Applied, Ours, apply
 from scaledoctor.demo.servers import PostgresServer
 from scaledoctor.demo.servers.child import Child
 from scaledoctor.model import Fix
@@ -40,13 +40,13 @@ def state(pid: int) -> str:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_our_own_process_is_stopped_and_goes_on(sleeper: Child) -> None:
     """kill -STOP and -CONT of a known pid are carried out."""
-    ours = {sleeper.pid: sleeper}
+    ours = Ours(children={sleeper.pid: sleeper})
     stop = f"kill -STOP {sleeper.pid}"
-    assert apply(shell(stop), "", ours, ()) == (Applied(stop),)
+    assert apply(shell(stop), ours) == (Applied(stop),)
     os.waitid(os.P_PID, sleeper.pid, os.WSTOPPED | os.WNOWAIT)
     assert state(sleeper.pid) == "T"
     go_on = f"kill -CONT {sleeper.pid}"
-    assert apply(shell(go_on), "", ours, ()) == (Applied(go_on),)
+    assert apply(shell(go_on), ours) == (Applied(go_on),)
     os.waitid(os.P_PID, sleeper.pid, os.WCONTINUED)
     assert state(sleeper.pid) != "T"
 
@@ -54,7 +54,7 @@ def test_our_own_process_is_stopped_and_goes_on(sleeper: Child) -> None:
 def test_our_own_process_is_made_nice(sleeper: Child) -> None:
     """Renice of a known pid is carried out."""
     command = f"renice -n 19 -p {sleeper.pid}"
-    assert apply(shell(command), "", {sleeper.pid: sleeper}, ()) == (Applied(command),)
+    assert apply(shell(command), Ours(children={sleeper.pid: sleeper})) == (Applied(command),)
     assert os.getpriority(os.PRIO_PROCESS, sleeper.pid) == 19
 
 
@@ -79,7 +79,7 @@ def test_everything_else_of_the_shell_is_for_people(
     file = tmp_path / "cpu.max"
     file.write_text("10000 100000")
     text = command.format(pid=sleeper.pid, file=file)
-    done = apply(shell(text), "", {sleeper.pid: sleeper}, {str(file)})
+    done = apply(shell(text), Ours(children={sleeper.pid: sleeper}, files={str(file)}))
     assert done == (Applied(text, NOT_OURS),)
     assert sleeper.process.poll() is None
     assert [file] == list(tmp_path.iterdir())
@@ -90,14 +90,14 @@ def test_a_known_file_is_written(tmp_path: Path) -> None:
     """``echo -1 > FILE`` writes into a file that the stage made."""
     file = tmp_path / "cpu.cfs_quota_us"
     command = f"echo -1 > {file}"
-    assert apply(shell(command), "", {}, {str(file)}) == (Applied(command),)
+    assert apply(shell(command), Ours(files={str(file)})) == (Applied(command),)
     assert file.read_text() == "-1"
 
 
 def test_text_is_for_people_and_comments_are_no_commands() -> None:
     """A change in an application's configuration is reported, not carried out."""
     fix = Fix("Pool", ("# most sessions busy at once: 3", "max_pool_size = 5"), language="ini")
-    assert apply(fix, "", {}, ()) == (Applied("max_pool_size = 5", NOT_OURS),)
+    assert apply(fix, Ours()) == (Applied("max_pool_size = 5", NOT_OURS),)
 
 
 @pytest.mark.live
@@ -112,7 +112,7 @@ def test_sql_runs_as_superuser_and_a_failure_is_told(pg18: PostgresServer) -> No
             "ALTER ROLE remedied CONNECTION LIMIT 2;",
         ),
     )
-    done = apply(fix, pg18.dsn(), {}, ())
+    done = apply(fix, Ours(pg18.dsn()))
     assert [one.command[:6] for one in done] == ["CREATE", "SELECT", "ALTER "]
     assert [bool(one.problem) for one in done] == [False, True, False]
     assert "nowhere" in done[1].problem

@@ -4,14 +4,25 @@ from collections.abc import Mapping
 
 from scaledoctor.demo.fault import Fault
 from scaledoctor.demo.faults import (
+    backend_down,
     connection_leak,
     ddl_queue,
     healthy,
     idle_in_transaction,
     missing_index,
+    pool_too_small,
+    slow_backend,
 )
 
-FAULTS: Mapping[str, Fault] = {
-    module.FAULT.name: module.FAULT
-    for module in (idle_in_transaction, connection_leak, ddl_queue, missing_index, healthy)
-}
+_MODULES = (
+    idle_in_transaction,
+    connection_leak,
+    ddl_queue,
+    missing_index,
+    pool_too_small,
+    slow_backend,
+    backend_down,
+    healthy,
+)
+
+FAULTS: Mapping[str, Fault] = {module.FAULT.name: module.FAULT for module in _MODULES}

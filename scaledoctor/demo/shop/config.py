@@ -8,7 +8,12 @@ from scaledoctor.demo.shop.names import Names
 
 @dataclass(frozen=True, slots=True)
 class ServiceConfig:
-    """Where the service listens, its database and its pool; times are in seconds."""
+    """Where the service listens, its database and its pool; times are in seconds.
+
+    `workers` is how many requests it works on at once, None for no limit; `work_ms` what each
+    takes besides the database, waiting for another service. While the file `late` exists, each
+    reply is late by the milliseconds that stand in it.
+    """
 
     port: int
     dsn: str
@@ -16,6 +21,9 @@ class ServiceConfig:
     names: Names
     pool_min: int
     pool_max: int
+    late: str
+    workers: int | None = None
+    work_ms: float = 0.0
     pool_timeout: float = 2.0
     max_lifetime: float = 4.0  # short, so that a full server is felt soon
 

@@ -13,7 +13,8 @@ class Names:
     """Names of tables, columns, roles and applications, and the sizes of the shop and its load.
 
     All identifiers are lower case and need no quoting. `app_*` are values of application_name,
-    `role_*` login roles; the migrator's role owns the tables. Times are in milliseconds.
+    `role_*` login roles; the migrator's role owns the tables. `backend` is the balancer's group of
+    servers, `server` how the name of each begins. Times are in milliseconds.
     """
 
     seed: int
@@ -45,6 +46,8 @@ class Names:
     weight_product: int
     weight_customer: int
     weight_order: int
+    backend: str
+    server: str
 
     @classmethod
     def from_seed(cls, seed: int) -> "Names":
@@ -55,6 +58,14 @@ class Names:
     def table(self, name: str) -> str:
         """`name` with its schema before it."""
         return f"{self.schema}.{name}"
+
+    def servers(self, count: int) -> list[str]:
+        """The names of the balancer's servers."""
+        return [f"{self.server}{number}" for number in range(1, count + 1)]
+
+    def unlucky(self, count: int) -> int:
+        """Which of so many servers, from 0, a fault hits."""
+        return self.seed % count
 
     @property
     def customer_index(self) -> str:
@@ -79,9 +90,8 @@ class Names:
 
 def _shop() -> Names:
     apps = ("shop-web", "reports", "billing-worker", "migrator", "analytics")
-    return _named(
-        0, words.SHOP, "public", apps, (20_000, 1_000, 200_000), (8, 16, 50), (60, 30, 10)
-    )
+    rows, rates, weights = (20_000, 1_000, 200_000), (8, 16, 50), (60, 30, 10)
+    return _named(0, words.SHOP, "public", apps, rows, rates, weights, ("shop", "web"))
 
 
 def _drawn(seed: int, draw: random.Random) -> Names:
@@ -95,7 +105,9 @@ def _drawn(seed: int, draw: random.Random) -> Names:
     )
     rates = (draw.randint(6, 12), draw.randint(12, 20), draw.randint(45, 65))
     weights = (draw.randint(50, 65), draw.randint(25, 35), draw.randint(8, 14))
-    return _named(seed, trade, draw.choice(words.SCHEMAS), apps, rows, rates, weights)
+    schema = draw.choice(words.SCHEMAS)
+    tiers = (draw.choice(words.BACKENDS), draw.choice(words.SERVERS))
+    return _named(seed, trade, schema, apps, rows, rates, weights, tiers)
 
 
 def _named(
@@ -106,6 +118,7 @@ def _named(
     rows: tuple[int, int, int],
     rates: tuple[int, int, int],
     weights: tuple[int, int, int],
+    tiers: tuple[str, str],
 ) -> Names:
     web, reports, worker, migrator, analytics = apps
     roles = [app.replace("-", "_") for app in apps]
@@ -139,4 +152,6 @@ def _named(
         weight_product=weights[0],
         weight_customer=weights[1],
         weight_order=weights[2],
+        backend=tiers[0],
+        server=tiers[1],
     )

@@ -14,6 +14,9 @@ from scaledoctor.demo.shop.names import Names
 
 Content = dict[str, object]
 
+CHECKS = ("/health", "/ready")
+"""The routes of health checks."""
+
 
 class NotFound(Exception):  # noqa: N818  an answer to the client, not a failure
     """There is no such route or row."""
@@ -26,9 +29,12 @@ def answer(
 
     Raises `NotFound`, PoolTimeout when no connection is free, and psycopg.Error.
     """
+    work: Work
     match [method, *url.path.strip("/").split("/")]:
         case ["GET", "health"]:
             return {"status": "up"}
+        case ["GET", "ready"]:
+            work = _ready
         case ["GET", "product", key] if key.isdigit():
             work = _product(names, int(key))
         case ["GET", "customer", key, "orders"] if key.isdigit():
@@ -50,6 +56,11 @@ def _keys(query: str) -> tuple[int, int]:
         return int(fields["customer"][0]), int(fields["product"][0])
     except (KeyError, ValueError):
         raise NotFound("an order needs customer=ID and product=ID") from None
+
+
+def _ready(connection: Connection[tuple[Any, ...]]) -> Content:
+    connection.execute("SELECT 1")
+    return {"status": "ready"}
 
 
 def _product(names: Names, key: int) -> Work:

@@ -1,8 +1,8 @@
 """The shop's HTTP service: ``python -m scaledoctor.demo.shop.service --config JSON``.
 
-``GET /health``, ``GET /product/ID``, ``GET /customer/ID/orders`` and
+``GET /health``, ``GET /ready``, ``GET /product/ID``, ``GET /customer/ID/orders`` and
 ``POST /order?customer=ID&product=ID``, all answered in JSON. When the database does not answer the
-reply is 503 with the reason in one line.
+reply is 503 with the reason in one line; of the two for health checks ``/ready`` asks it too.
 """
 
 import argparse
@@ -10,7 +10,11 @@ import json
 import logging
 import signal
 import sys
+import time
+from contextlib import AbstractContextManager, nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import BoundedSemaphore
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -19,7 +23,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from scaledoctor.demo.shop.config import ServiceConfig
-from scaledoctor.demo.shop.queries import NotFound, answer
+from scaledoctor.demo.shop.queries import CHECKS, NotFound, answer
 
 Pool = ConnectionPool[psycopg.Connection[TupleRow]]
 Reply = tuple[int, dict[str, object]]
@@ -34,6 +38,9 @@ class ShopServer(ThreadingHTTPServer):
     def __init__(self, config: ServiceConfig, pool: Pool) -> None:
         self.config = config
         self.pool = pool
+        self.worker: AbstractContextManager[object] = (
+            nullcontext() if config.workers is None else BoundedSemaphore(config.workers)
+        )
         super().__init__(("127.0.0.1", config.port), ShopHandler)
 
 
@@ -53,9 +60,16 @@ class ShopHandler(BaseHTTPRequestHandler):
 
     def _reply(self) -> Reply:
         assert isinstance(self.server, ShopServer)
-        config = self.server.config
+        if self.path in CHECKS:  # a balancer's checks neither queue for a worker nor are late
+            return self._answer(self.server)
+        with self.server.worker:
+            time.sleep(self.server.config.work_ms / 1_000 + _late(self.server.config))
+            return self._answer(self.server)
+
+    def _answer(self, server: ShopServer) -> Reply:
+        config = server.config
         try:
-            return 200, answer(self.server.pool, config.names, self.command, urlsplit(self.path))
+            return 200, answer(server.pool, config.names, self.command, urlsplit(self.path))
         except NotFound as error:
             return 404, {"error": str(error)}
         except PoolTimeout:
@@ -77,6 +91,13 @@ class ShopHandler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  http.server's name
         """Stay silent: a line for each request would cost more than the request."""
+
+
+def _late(config: ServiceConfig) -> float:
+    """Seconds by which a reply is late now."""
+    with suppress(FileNotFoundError):
+        return float(Path(config.late).read_text()) / 1_000
+    return 0.0
 
 
 def serve(config: ServiceConfig) -> None:

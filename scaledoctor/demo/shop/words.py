@@ -35,3 +35,5 @@ REPORTS = ("nightly-report", "dashboard", "bi-export", "month-end", "statements"
 WORKERS = ("mailer", "settlement", "sync-worker", "invoicer", "job-runner")
 MIGRATORS = ("deploy", "schema-upgrade", "alembic", "release-job", "flyway")
 ANALYTICS = ("data-science", "notebook", "warehouse-sync", "insights", "metabase")
+BACKENDS = ("be_shop", "app", "web_pool", "origin", "api", "site")
+SERVERS = ("web", "node", "app", "srv", "host", "vm")

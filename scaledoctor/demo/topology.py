@@ -1,0 +1,125 @@
+"""The shop's tiers: a balancer before the instances of its service, a pooler behind them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+
+from scaledoctor.demo import consoles
+from scaledoctor.demo.servers import (
+    Haproxy,
+    PgBouncer,
+    PostgresServer,
+    ServerMissing,
+    balancer_cfg,
+    find_haproxy,
+    haproxy,
+    pgbouncer,
+)
+from scaledoctor.demo.servers.bouncer import INSTALL_LINE as PGBOUNCER
+from scaledoctor.demo.servers.child import program
+from scaledoctor.demo.servers.haproxy import INSTALL_LINE as HAPROXY
+from scaledoctor.demo.servers.pg import Settings
+from scaledoctor.demo.shop import Instance, Names, Service, Shop, shop
+from scaledoctor.targets import Given
+
+CHECK_EVERY = ("inter 300ms", "fall 2", "rise 2")
+"""Health checks in a hurry: HAProxy's own 2 s and 3 failures would take most of a scan."""
+
+ADMIN = 'stats socket "${SOCKET}.admin" mode 600 level admin'
+
+
+@dataclass(frozen=True, slots=True)
+class Balancer:
+    """How HAProxy spreads requests, what its health checks ask, and what each server may have.
+
+    `maxconn` is the most requests that a server gets at once, the others wait in the balancer;
+    None: no limit.
+    """
+
+    algorithm: str = "roundrobin"
+    health: str = "/health"
+    maxconn: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """What stands between the clients and PostgreSQL; `pooler` are PgBouncer's settings.
+
+    Without PgBouncer on this machine the service reaches PostgreSQL directly, in the shape of
+    `unpooled`; where that is None, the trial needs it.
+    """
+
+    service: Service = field(default_factory=Service)
+    balancer: Balancer | None = None
+    pooler: Settings | None = None
+    unpooled: Service | None = None
+
+    def missing(self) -> str:
+        """What is not installed that it needs, and how to get it; or nothing."""
+        try:
+            if self.pooler is not None and self.unpooled is None:
+                program("pgbouncer", install_line=PGBOUNCER)
+            if self.balancer is not None and not find_haproxy():
+                raise ServerMissing("haproxy is not installed", HAPROXY)
+        except ServerMissing as reason:
+            return str(reason)
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """What runs; the shop's `url` is that of the balancer where there is one."""
+
+    shop: Shop
+    balancer: Haproxy | None = None
+    pooler: PgBouncer | None = None
+
+    @property
+    def targets(self) -> Given:
+        """What a scan shall look at."""
+        found = {"dsn": [self.shop.dsn_scan]}
+        if self.balancer:
+            found["haproxy"] = [f"unix:{consoles.admin(self.balancer)}"]
+        if self.pooler:
+            found["pgbouncer"] = [self.pooler.dsn("stats", "pgbouncer")]
+        return found
+
+
+@contextmanager
+def tiers(
+    topology: Topology, server: PostgresServer, names: Names, tell: Callable[[str], None]
+) -> Iterator[Tiers]:
+    """Start the shop on `server` with its balancer and its pooler until the block ends."""
+    with ExitStack() as stack:
+        service, pooler = topology.service, None
+        if topology.pooler is not None:
+            try:
+                pooler = stack.enter_context(pgbouncer(server.port, ini=topology.pooler))
+            except ServerMissing as missing:
+                if topology.unpooled is None:
+                    raise
+                service = topology.unpooled
+                tell(f"{missing}; so the service's own pools, of {service.pool}, are used instead")
+            else:
+                tell("PgBouncer pools the connections of the service")
+        port = pooler.port if pooler else None
+        place = stack.enter_context(shop(server, names, service=service, database_port=port))
+        if topology.balancer is None:
+            yield Tiers(place, None, pooler)
+            return
+        cfg = _cfg(topology.balancer, place.instances, names)
+        balancer = stack.enter_context(haproxy(cfg))
+        tell(f"HAProxy spreads the requests over {service.instances} instances")
+        yield Tiers(replace(place, url=balancer.url), balancer, pooler)
+
+
+def _cfg(balancer: Balancer, instances: tuple[Instance, ...], names: Names) -> str:
+    options = ["weight 100", "check", *CHECK_EVERY]
+    if balancer.maxconn is not None:
+        options.append(f"maxconn {balancer.maxconn}")
+    servers = [
+        f"server {name} {instance.address} {' '.join(options)}"
+        for name, instance in zip(names.servers(len(instances)), instances, strict=True)
+    ]
+    head = (f"balance {balancer.algorithm}", f"option httpchk GET {balancer.health}")
+    return balancer_cfg({names.backend: (*head, *servers)}, extra_global=(ADMIN,))
