@@ -148,7 +148,7 @@ class _Visit:
                 )
             self.reach = Reach(True, monotonic() - began, local_port=port)
         except TimeoutError:
-            message = f"accepts but does not answer within {CONNECT_SECONDS:g} s"
+            message = f"no answer within {CONNECT_SECONDS:g} s"
             self.reach = Reach(False, monotonic() - began, "timeout", "", message, "", port)
         except Unreachable as no:
             text = self.redactor.text(no.message)

@@ -33,8 +33,11 @@ class _Unwaited(ThreadPoolExecutor):
                 return
             try:
                 future.set_result(fn(*args, **kwargs))
-            except BaseException as error:  # nothing is kept: whoever awaits the call gets it
+            except (OSError, ValueError) as error:  # all that a name lookup raises
                 future.set_exception(error)
+            finally:
+                if not future.done():
+                    future.set_exception(RuntimeError("the call failed in its thread"))
 
         threading.Thread(target=work, daemon=True).start()
         return future

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +9,22 @@ import typer
 
 from scaledoctor.model import Severity
 
+
+def _finite(seconds: float) -> float:
+    if not isfinite(seconds):
+        raise typer.BadParameter("not a number of seconds")
+    return seconds
+
+
 Window = Annotated[
     float,
-    typer.Option(min=0, max=600, metavar="SECONDS", help="How long to look; 0 is one shot."),
+    typer.Option(
+        min=0,
+        max=600,
+        metavar="SECONDS",
+        callback=_finite,
+        help="How long to look; 0 is one shot.",
+    ),
 ]
 
 ChecksDir = Annotated[

@@ -14,7 +14,7 @@ from scaledoctor.cli.collect import collect
 from scaledoctor.cli.demo import demo
 from scaledoctor.cli.scan import scan
 from scaledoctor.errors import Exit
-from scaledoctor.snapshot import Failure, surviving
+from scaledoctor.snapshot import Failure, Skip, surviving
 
 app = typer.Typer(
     name="scaledoctor",
@@ -50,9 +50,11 @@ def options(
 
 def main() -> None:
     """Run a command; every exit code is one of the table in the README."""
+    skips: list[Skip] = []
     failures: list[Failure] = []
-    with surviving("scaledoctor", "", [], failures):
-        app()
+    with surviving("scaledoctor", "", skips, failures):
+        app(prog_name="scaledoctor")
+    failures += [Failure(skip.what, skip.reason) for skip in skips]
     for failure in failures:
         # The traceback is for a bug report, so it is there when asked for.
         details = failure.traceback if "SCALEDOCTOR_TRACEBACK" in os.environ else ""

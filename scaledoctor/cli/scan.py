@@ -19,7 +19,7 @@ Formats = Annotated[
 
 Saved = Annotated[
     Path | None,
-    typer.Option("--from", metavar="FILE", help="Read a file made by scaledoctor collect."),
+    typer.Option("--from", metavar="FILE", help="Read what collect made; - is stdin."),
 ]
 
 Strict = Annotated[
@@ -44,11 +44,11 @@ def scan(
 ) -> int:
     """Look at a running system and name its bottleneck."""
     from scaledoctor.cli._output import outputs, write
+    from scaledoctor.cli._plugins import loaded
     from scaledoctor.cli._run import collected
     from scaledoctor.diagnosis import diagnose
-    from scaledoctor.registry import load
 
-    registry = load(tuple(checks_dir or ()))
+    registry = loaded(checks_dir)
     found = outputs(output or [], registry)
     snapshot = collected(registry, given, window, saved, quiet=quiet, show_literals=show_literals)
     report = diagnose(snapshot, registry)

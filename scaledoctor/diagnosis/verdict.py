@@ -42,7 +42,7 @@ def verdict(
             return Verdict(
                 Status.UNKNOWN, f"no verdict, too little was seen: {why}", Confidence.LOW
             )
-    return _healthy(rows, skipped)
+    return _healthy(rows, records, skipped)
 
 
 def _bottleneck(diagnosis: Diagnosis) -> Verdict:
@@ -52,16 +52,21 @@ def _bottleneck(diagnosis: Diagnosis) -> Verdict:
     )
 
 
-def _healthy(rows: Sequence[Headroom], skipped: Sequence[Skip]) -> Verdict:
+def _healthy(
+    rows: Sequence[Headroom], records: Sequence[Record], skipped: Sequence[Skip]
+) -> Verdict:
     first = first_to_fill(rows)
-    sentence = "no bottleneck"
+    alone = not any(r.named for r in records)
+    sentence = "no bottleneck on this machine" if alone else "no bottleneck"
     if first is not None and first.multiple is not None:
         times = max(1.0, first.multiple)
         sentence += (
             f"; {first.resource} fills up first, at {times:.1f} times this traffic "
             f"(now {first.utilization or 0:.0%})"
         )
+    if alone:
+        sentence += "; no database and nothing else was looked at, for none was given (--dsn)"
     if skipped:
         sentence += "; not everything could be seen, see skipped"
-    confidence = Confidence.MEDIUM if skipped else Confidence.HIGH
+    confidence = Confidence.MEDIUM if skipped or alone else Confidence.HIGH
     return Verdict(Status.HEALTHY, sentence, confidence)

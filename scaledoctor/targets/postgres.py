@@ -1,26 +1,29 @@
 """PostgreSQL and its poolers: URLs and keyword/value strings, and libpq's environment."""
 
+import re
 from collections.abc import Mapping
 
 from scaledoctor.errors import ScaledoctorError
 from scaledoctor.targets.address import local_port
 from scaledoctor.targets.target import Target
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
-def postgres_target(dsn: str, *, named: bool = True) -> Target:
+
+def postgres_target(dsn: str, where: str = "--dsn") -> Target:
     """Build a PostgreSQL target from a URL or a keyword/value string.
 
-    SQLAlchemy's ``postgresql+driver://`` is understood.
+    SQLAlchemy's ``postgresql+driver://`` is understood; ``where`` it was given stands in errors.
 
     Raises:
         ScaledoctorError: the DSN cannot be read; the message never repeats the DSN.
 
     """
-    dsn, parts = _parsed(dsn, "--dsn", "postgresql://user@host:5432/database")
+    dsn, parts = _parsed(dsn, where, "postgresql://user@host:5432/database")
     database = parts.get("dbname") or parts.get("user") or "postgres"
     host, port = _place(parts, "5432")
     address = f"{host}:{port}/{database}"
-    return Target("postgres", f"postgres:{database}", address, dsn, named, local_port(host, port))
+    return Target("postgres", f"postgres:{database}", address, dsn, True, local_port(host, port))
 
 
 def pgbouncer_target(dsn: str) -> Target:
@@ -47,27 +50,33 @@ def libpq_target(environment: Mapping[str, str]) -> Target:
 
 def is_postgres(url: str) -> bool:
     """Whether a URL's scheme is PostgreSQL's, a driver's name behind it or not."""
-    return url.partition("://")[0].partition("+")[0] in ("postgres", "postgresql")
+    scheme, separator, _ = url.partition("://")
+    return bool(separator) and scheme.partition("+")[0] in ("postgres", "postgresql")
 
 
 def _parsed(dsn: str, option: str, example: str) -> tuple[str, dict[str, str]]:
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 
-    scheme, separator, rest = dsn.partition("://")
     hint = f"use {example} or 'host=... dbname=...'"
-    if separator and is_postgres(dsn):
+    if not dsn.strip():
+        raise ScaledoctorError(f"{option}: it is empty", hint)
+    scheme, _, rest = dsn.partition("://")
+    if is_postgres(dsn):
         if _cut_by_its_password(rest):
             message = f"{option}: user or password holds a sign that cuts the URL"
             raise ScaledoctorError(message, "write @ as %40, / as %2F, or use PGPASSWORD")
         dsn = f"postgresql://{rest}"
-    elif separator:
+    elif _SCHEME.match(dsn):
         raise ScaledoctorError(f"{option}: {scheme!r} is not a PostgreSQL URL", hint)
     try:
         parts = conninfo_to_dict(dsn)
     except ProgrammingError:
         message = f"{option}: this is neither a PostgreSQL URL nor a keyword/value string"
         raise ScaledoctorError(message, hint) from None
+    for port in str(parts.get("port") or "").split(","):
+        if port and not port.isdigit():
+            raise ScaledoctorError(f"{option}: the port is not a number", hint)
     return dsn, {name: str(value) for name, value in parts.items() if value is not None}
 
 

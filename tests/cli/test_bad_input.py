@@ -17,6 +17,7 @@ WORDS: dict[tuple[str, ...], str] = {
     ("scan", "--window", "-1"): "--window",
     ("scan", "--window", "1e9"): "--window",
     ("scan", "--window", "ten"): "--window",
+    ("scan", "--window", "nan"): "not a number of seconds",
     ("scan", "--fail-on", "bad"): "is not one of 'none', 'low'",
     ("scan", "--color", "blue"): "is not one of 'auto', 'always'",
     ("scan", "-o", "yaml"): "-o yaml: no such format 'yaml' (one of: json, markdown, terminal",
@@ -30,6 +31,12 @@ WORDS: dict[tuple[str, ...], str] = {
     ("scan", "--from", "nowhere.json"): "nowhere.json: No such file or directory",
     ("scan", "--from", "."): ".: Is a directory",
     ("scan", "--dsn", "mysql://shop@db/shop"): "'mysql' is not a PostgreSQL URL",
+    ("scan", "--dsn", ""): "--dsn: it is empty",
+    ("scan", "--dsn", "host=db port=many"): "the port is not a number",
+    ("scan", "--from", "s.json", "--dsn", "host=db"): "--dsn has no use beside it",
+    ("scan", "--nginx", f"http://u:{SECRET}@h:x/"): "this is not an http or https URL",
+    ("scan", "--haproxy", f"u:{SECRET}@h:1"): "neither a URL nor a socket",
+    ("scan", "--haproxy-cfg", "nowhere"): "--haproxy-cfg nowhere: no such file",
     ("scan", "--dsn", SECRET): "neither a PostgreSQL URL nor a keyword/value string",
     ("scan", "--dsn", f"host=db pasword={SECRET}"): "neither a PostgreSQL URL nor",
     ("scan", "--dsn", f"postgresql://u:{SECRET}%zz@db/shop"): "neither a PostgreSQL URL nor",
@@ -68,6 +75,20 @@ def test_the_environment_is_read_with_the_same_care(
     done = cli("scan", "--window", "0")
     assert (done.code, done.out) == (2, "")
     assert SECRET not in done.err
+
+
+def test_a_scheme_is_only_shown_where_there_is_one(cli: Cli) -> None:
+    """A password may hold "://" too."""
+    done = cli("scan", "--window", "0", "--dsn", f"host=127.0.0.1 port=1 password={SECRET}://x")
+    assert done.code == 3
+    assert SECRET not in done.err + done.out
+
+
+def test_an_environment_that_names_nothing_is_told(cli: Cli) -> None:
+    """Never "healthy" without a word on what was not looked at."""
+    done = cli("scan", "--window", "0", "-q")
+    assert done.code == 0
+    assert "no database and nothing else was looked at" in " ".join(done.out.split())
 
 
 def test_no_command_at_all_shows_the_commands(cli: Cli) -> None:

@@ -36,7 +36,9 @@ def test_an_unreached_target_is_no_health() -> None:
     """The sentence says why; a target that nobody named does not count."""
     found = verdict([], (), [record(ok=False)], [], {})
     assert (found.status, "no answer" in found.sentence) == (Status.UNKNOWN, True)
-    assert verdict([], (), [record(ok=False, named=False)], [], {}).status is Status.HEALTHY
+    alone = verdict([], (), [record(ok=False, named=False)], [], {})
+    assert (alone.status, alone.confidence) == (Status.HEALTHY, Confidence.MEDIUM)
+    assert "nothing else was looked at" in alone.sentence
 
 
 def test_a_half_blind_scan_is_no_health() -> None:
