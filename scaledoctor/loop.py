@@ -6,6 +6,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
+from scaledoctor.errors import Unavailable, Unreachable
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -33,7 +35,8 @@ class _Unwaited(ThreadPoolExecutor):
                 return
             try:
                 future.set_result(fn(*args, **kwargs))
-            except (OSError, ValueError) as error:  # all that a name lookup raises
+            # All that a name lookup raises, and what a source says that reads in a thread.
+            except (OSError, ValueError, Unavailable, Unreachable) as error:
                 future.set_exception(error)
             finally:
                 if not future.done():

@@ -142,12 +142,13 @@ def cfg_retries(cfg: HaproxyCfg, /) -> Iterator[Finding]:
 def _retries(
     cfg: HaproxyCfg, name: str, found: list[Section], what: str, grade: Severity
 ) -> Finding:
-    lines = [line.line if (line := cfg.setting(s, name)) else s.line for s in found]
+    zero = name == "retries"
+    lines = [line.line if zero and (line := cfg.setting(s, name)) else s.line for s in found]
     return risk(
         name,
         f"{what} {labels(found)}",
         grade,
-        Evidence(name, "0" if name == "retries" else "not set", source=places(cfg, lines)),
+        Evidence(name, "0" if zero else "not set", source=places(cfg, lines)),
         "Try three times, the last time elsewhere",
         ("# in defaults", "retries 3", "option redispatch"),
         "none: only connections that failed are tried again",
