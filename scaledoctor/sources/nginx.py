@@ -34,7 +34,7 @@ PAUSES = (0.1, 0.2)
 
 SLOTS = "look for 'worker_connections are not enough' in nginx's error log"
 
-_CLOSED = ("disconnected without", "reset by peer")
+_CLOSED = ("disconnected without", "reset by peer", "readerror")
 
 
 @dataclass

@@ -134,15 +134,17 @@ def connections_exhausted(
     *,
     dropped: int = NOISE,
     utilization: float = 0.8,
+    full: float = 0.95,
     share: float = 0.01,
 ) -> Iterator[Finding]:
-    """The workers have no connection slots left, so nginx closes connections it has accepted.
+    """The workers have no connection slots left.
 
-    Why: the client sees a reset, whatever the application behind has left; requests in progress
-    that need a slot for their upstream fail with 500.
+    Why: nginx closes connections that it has accepted, and answers 500 to requests that need a
+    slot for their upstream, whatever the application behind has left.
     How measured: accepts less handled over the window, from ``dropped`` on; critical from
-    ``share`` of the accepted. With --nginx-conf also from ``utilization`` of the slots: without
-    idle keep-alive connections, which nginx closes itself, and two for each proxied request.
+    ``share`` of the accepted. With --nginx-conf also from ``utilization`` of the slots, high
+    from ``full``: without idle keep-alive connections, which nginx closes itself, and two for
+    each proxied request. The 500s are in no number of the page.
     When our own connections are closed at once, nothing could be counted and that is said.
     The time in nginx is requests in progress over requests per second (Little's law).
     Thresholds: peers warn at 80 % of the slots.
@@ -159,11 +161,12 @@ def connections_exhausted(
         return
     lost = slots.dropped / slots.accepted if slots.accepted else 0.0
     refused = slots.dropped >= dropped
-    severity = Severity.CRITICAL if lost >= share else Severity.HIGH
+    high = refused or slots.share >= full
+    severity = Severity.HIGH if high else Severity.MEDIUM
     yield Finding(
         subject="worker_connections",
         summary=_summary(slots, refused),
-        severity=severity if refused else Severity.MEDIUM,
+        severity=Severity.CRITICAL if refused and lost >= share else severity,
         evidence=tuple(_evidence(slots, conf, dropped, utilization)),
         fixes=(_fix(conf, slots.used / _workers(slots, conf)),),
         explains={"nginx.connections": min(1.0, slots.in_progress / max(1.0, slots.used))},
