@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from scaledoctor.sdk import fact
 
+ALL = "all queues"
+"""The name under which a system's numbers stand that it tells of all its queues together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Queue:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from scaledoctor.errors import ScaledoctorError
 from scaledoctor.targets.address import file_target, socket_or_url_target, url_target
 from scaledoctor.targets.postgres import (
     is_postgres,
@@ -11,17 +12,21 @@ from scaledoctor.targets.postgres import (
     pgbouncer_target,
     postgres_target,
 )
+from scaledoctor.targets.redis import is_redis, redis_target
 from scaledoctor.targets.target import HOST, Target
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One repeatable option: its name without dashes, what it takes, and its target."""
+    """One repeatable option: its name without dashes, what it takes, and its target.
+
+    Without ``build`` it is no target of its own: it says more about one.
+    """
 
     name: str
     metavar: str
     help: str
-    build: Callable[[str], Target]
+    build: Callable[[str], Target] | None
 
 
 def _url(kind: str, words: str) -> Option:
@@ -55,6 +60,17 @@ OPTIONS: tuple[Option, ...] = (
     _url("envoy", "Envoy's admin interface."),
     _url("traefik", "Traefik's API, or its metrics page."),
     _url("caddy", "Caddy's admin API."),
+    Option(
+        "redis",
+        "URL",
+        "Redis or Valkey (redis://user:password@host:6379/0, rediss://, unix:/path/to/socket, "
+        "redis+sentinel://host:26379/NAME); without any target REDIS_URL and CELERY_BROKER_URL "
+        "are used.",
+        redis_target,
+    ),
+    Option(
+        "queue", "NAME", "A key of that Redis that is a queue of yours: list, set, stream.", None
+    ),
     _url("url", "A page of the application, asked a few times for its latency."),
     _file("access-log", "An access log of nginx, HAProxy, Envoy or a web server."),
 )
@@ -68,22 +84,37 @@ def targets(given: Given, environment: Mapping[str, str]) -> tuple[Target, ...]:
     """Return this host and every target that was given or, without a DSN, the environment's.
 
     DATABASE_URL comes first; PGHOST, PGDATABASE, PGSERVICE or PGUSER make libpq's own
-    environment a target.
+    environment a target. REDIS_URL and CELERY_BROKER_URL are used where no target was given.
 
     Raises:
         ScaledoctorError: a value cannot be read.
 
     """
-    found = [option.build(value) for option in OPTIONS for value in given.get(option.name, ())]
+    found = [o.build(value) for o in OPTIONS if o.build for value in given.get(o.name, ())]
+    redis = [] if found else list(_redis_of(environment))
     if not given.get("dsn"):
         found = [*_from(environment), *found]
-    return (HOST, *_distinct(found))
+    return (HOST, *_distinct(_with_queues([*found, *redis], given.get("queue", ()))))
+
+
+def _redis_of(environment: Mapping[str, str]) -> Iterator[Target]:
+    urls = {environment.get(v, ""): v for v in ("CELERY_BROKER_URL", "REDIS_URL")}
+    for url, variable in reversed(urls.items()):
+        if is_redis(url):
+            yield redis_target(url, variable)
+
+
+def _with_queues(found: Sequence[Target], names: Sequence[str]) -> Sequence[Target]:
+    """Tell the Redis targets which of their keys are queues."""
+    if names and not any(target.kind == "redis" for target in found):
+        raise ScaledoctorError(f"--queue {names[0]}: no Redis to look in", "add --redis URL")
+    return [replace(t, names=tuple(names)) if t.kind == "redis" else t for t in found]
 
 
 def _from(environment: Mapping[str, str]) -> Iterator[Target]:
     url = environment.get("DATABASE_URL", "")
     if is_postgres(url):
-        yield postgres_target(url)
+        yield postgres_target(url, "DATABASE_URL")
     elif any(environment.get(v) for v in ("PGHOST", "PGDATABASE", "PGSERVICE", "PGUSER")):
         yield libpq_target(environment)
 

@@ -5,19 +5,23 @@ from scaledoctor.demo.servers.bouncer import PgBouncer, pgbouncer
 from scaledoctor.demo.servers.child import ServerFailed, ServerMissing
 from scaledoctor.demo.servers.haproxy import Haproxy, balancer_cfg, find_haproxy, haproxy
 from scaledoctor.demo.servers.pg import PostgresServer, postgres, standby_of
+from scaledoctor.demo.servers.redis import RedisServer, find_redis, redis
 
 __all__ = [
     "Haproxy",
     "PgBouncer",
     "PostgresBinaries",
     "PostgresServer",
+    "RedisServer",
     "ServerFailed",
     "ServerMissing",
     "balancer_cfg",
     "find_haproxy",
     "find_postgres",
+    "find_redis",
     "haproxy",
     "pgbouncer",
     "postgres",
+    "redis",
     "standby_of",
 ]

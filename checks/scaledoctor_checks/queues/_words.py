@@ -1,0 +1,76 @@
+"""Numbers of queues as people read them, and the commands of each framework."""
+
+from math import inf
+from shlex import quote
+
+from scaledoctor.sources.queues import Queue
+from scaledoctor_checks.postgres._words import duration
+from scaledoctor_checks.queues._flow import Flow
+
+SOURCE = "lengths and times in the queue, twice a second"
+
+
+def jobs(count: float) -> str:
+    """1 job, 1,200 jobs."""
+    return f"{count:,.0f} job{'' if count == 1 else 's'}"
+
+
+def rates(flow: Flow) -> str:
+    """8.0/s come, 5.0/s are done; or by how much the depth changed."""
+    if flow.arrival is None or flow.service is None:
+        return f"{flow.grown:+,} in {duration(flow.seconds)}"
+    return f"{flow.arrival:.1f}/s come, {flow.service:.1f}/s are done"
+
+
+def drain(flow: Flow) -> str:
+    """When it is empty if all goes on like this."""
+    return "never drains" if flow.drains == inf else f"drains in {duration(flow.drains)}"
+
+
+def bare(queue: Queue) -> str:
+    """The name as its framework knows it, for a shell: without the database."""
+    return quote(queue.name.rpartition("@")[0] or queue.name)
+
+
+_START = {
+    "rq": "rq worker {name}",
+    "celery": "celery -A APP worker -Q {name}",
+    "sidekiq": "bundle exec sidekiq -q {name}",
+    "bullmq": "node -e 'new (require(\"bullmq\").Worker)(process.argv[1], PROCESSOR)' {name}",
+    "arq": "arq MODULE.WorkerSettings  # queue_name = {name}",
+    "dramatiq": "dramatiq MODULE --queues {name}",
+    "huey": "huey_consumer MODULE.huey  # name = {name}",
+    "stream": "redis-cli XINFO CONSUMERS {stream} {group}  # then start one",
+}
+
+_FAILED = {
+    "rq": ("rq info {name}", "rq requeue --queue {name} --all"),
+    "sidekiq": ("redis-cli ZREVRANGE dead 0 4",),
+    "bullmq": ("redis-cli ZREVRANGE bull:{name}:failed 0 4",),
+    "dramatiq": ("redis-cli ZREVRANGE dramatiq:{name}.XQ 0 4",),
+}
+
+_RESUME = {
+    "rq": "rq resume",
+    "sidekiq": "redis-cli SREM paused {name}",
+    "bullmq": "node -e 'new (require(\"bullmq\").Queue)(process.argv[1]).resume()' {name}",
+}
+
+
+def start(queue: Queue) -> str:
+    """The command that starts a worker of this queue."""
+    name = bare(queue)
+    stream, _, group = name.partition("/")
+    line = _START.get(queue.system, "start whatever takes jobs from {name}")
+    return line.format(name=name, stream=stream, group=group)
+
+
+def failed(queue: Queue) -> tuple[str, ...]:
+    """The commands that show the failed jobs, and that put them back."""
+    lines = _FAILED.get(queue.system, ("look at the failed jobs of {name}",))
+    return tuple(line.format(name=bare(queue)) for line in lines)
+
+
+def resume(queue: Queue) -> str:
+    """The command that lets a paused queue go on."""
+    return _RESUME.get(queue.system, "resume {name}").format(name=bare(queue))

@@ -1,0 +1,156 @@
+"""More comes than is done: the backlog grows for as long as that lasts."""
+
+from collections.abc import Iterator
+
+from scaledoctor.sdk import (
+    Confidence,
+    Evidence,
+    Finding,
+    Fix,
+    Severity,
+    Step,
+    Window,
+    check,
+)
+from scaledoctor.sources.host import CpuTimes, HostInfo
+from scaledoctor.sources.postgres import Activity, Server
+from scaledoctor.sources.queues import Queues
+from scaledoctor_checks.postgres._words import duration
+from scaledoctor_checks.queues._database import Held, held
+from scaledoctor_checks.queues._flow import GROWN, LATE, OVER, SPARE, Flow, flows
+from scaledoctor_checks.queues._words import SOURCE, jobs, rates, start
+
+ACTIVITY = "pg_stat_activity"
+
+
+@check("queue.backlog", step=Step.OFFLOAD)
+def backlog(
+    window: Window[Queues],
+    activity: Window[Activity] | None,
+    server: Server | None,
+    cpu: Window[CpuTimes] | None,
+    info: HostInfo | None,
+    /,
+    *,
+    late: float = LATE,
+    deep: int = 100,
+    critical: float = 1800.0,
+    waiting: float = 0.5,
+) -> Iterator[Finding]:
+    """More jobs come than the workers do: the backlog never drains.
+
+    Why: every new job waits longer than the one before it.
+    How measured: the depth grew in each third of a window of 9 s and more, by more than 10 jobs
+    and 5 %, and jobs wait ``late`` seconds (``deep`` jobs where no wait is known); critical from
+    ``critical`` seconds. A burst grows once and is let pass. Workers needed = slots x arrivals /
+    jobs done x 1.2. When ``waiting`` of the slots are workers that wait for a lock of the
+    database, or for its full cores, more workers do not help, and what they wait for is the cause.
+    Fix: more workers where they are busy and the database has room; first the database where they
+    wait for it.
+    When to ignore: a batch that is still being put in.
+    References: Little, "A Proof for the Queuing Formula L = lambda W"; KEDA, queue scalers.
+    """
+    database = held(activity, server, cpu, info)
+    found = list(flows(window))
+    every = sum(f.queue.ready for f in found)
+    for flow in found:
+        if flow.consumers == 0 or flow.queue.paused or flow.idle or not flow.swells:
+            continue
+        if (flow.late if flow.late is not None else 0.0) < late and (
+            flow.late is not None or flow.queue.ready < deep
+        ):
+            continue
+        shares = database.waits_for(flow.busy) if database else {}
+        starved = {name: share for name, share in shares.items() if share >= waiting}
+        urgent = (flow.late or 0.0) >= critical
+        yield Finding(
+            subject=flow.queue.label,
+            summary=_summary(flow, database, starved),
+            severity=Severity.CRITICAL if urgent else Severity.HIGH,
+            confidence=Confidence.MEDIUM if flow.service is None else Confidence.HIGH,
+            evidence=tuple(_evidence(flow, database)),
+            fixes=(_wait(database, starved) if database and starved else _more(flow),),
+            explains={flow.key: 1.0},
+            waits_for=starved,
+            # A job's time is its wait and its service; of the queues' jobs this one has its share.
+            impact=_lost(flow) * flow.queue.ready / every,
+        )
+
+
+def _lost(flow: Flow) -> float:
+    """The share of a job's time that it waits; near 1 where nothing tells the service time."""
+    wait = flow.late if flow.late is not None else LATE
+    service = flow.slots / flow.service if flow.slots and flow.service else 0.0
+    return wait / (wait + service)
+
+
+def _summary(flow: Flow, database: Held | None, starved: dict[str, float]) -> str:
+    queue = flow.queue
+    head = f"{queue.label} never drains: {jobs(queue.ready)} wait, {rates(flow)}"
+    if database and starved:
+        what = "a lock" if "postgres.locks" in starved else "the full cores"
+        share = max(starved.values())
+        return (
+            f"{head}; {share:.0%} of its busy workers ({database.label}) wait for {what} of the "
+            "database: more workers do not help"
+        )
+    if flow.needed is not None:
+        return f"{head}; it needs {flow.needed} workers, {flow.slots} are at work"
+    return f"{head}; its workers do not keep up"
+
+
+def _evidence(flow: Flow, database: Held | None) -> Iterator[Evidence]:
+    queue = flow.queue
+    yield Evidence("growth in the window", float(flow.grown), "jobs", float(GROWN), SOURCE)
+    yield Evidence("jobs waiting", float(queue.ready), "jobs", source=SOURCE)
+    if flow.arrival is not None and flow.service is not None:
+        yield Evidence("arrivals", flow.arrival, "jobs/s", flow.service, SOURCE)
+        yield Evidence("jobs done", flow.service, "jobs/s", source=SOURCE)
+    if flow.late is not None:
+        how = "age of the oldest job" if queue.oldest is not None else "wait by Little's law"
+        yield Evidence(how, flow.late, "s", LATE, SOURCE)
+    if flow.needed is not None:
+        text = f"ceil({flow.slots} x {flow.arrival:.1f} / {flow.service:.1f} x {SPARE})"
+        yield Evidence("workers needed", float(flow.needed), f"= {text}", source=SOURCE)
+    if database is not None:
+        yield Evidence("of its workers in the database, mean", database.open, "sessions",
+                       source=ACTIVITY)  # fmt: skip
+        yield Evidence("of these waiting for a lock", database.blocked, "sessions",
+                       source=ACTIVITY)  # fmt: skip
+
+
+def _wait(database: Held, starved: dict[str, float]) -> Fix:
+    return Fix(
+        f"Free what {database.label} waits for ({', '.join(sorted(starved))}); add no workers",
+        (
+            "# every further worker only waits beside the others, and takes a connection",
+            "scaledoctor scan -v",
+        ),
+        "shell",
+        risk="none: looking only",
+        verify="scaledoctor scan again: the workers' sessions no longer wait",
+        undo="none needed",
+    )
+
+
+def _more(flow: Flow) -> Fix:
+    queue = flow.queue
+    if flow.needed is None or flow.arrival is None or flow.service is None:
+        sums = ["# how many workers there are is not told: double them and look again"]
+        title = f"Add workers to {queue.label} until its depth falls"
+    else:
+        spare = flow.arrival * (SPARE - 1)
+        sums = [
+            f"# {flow.slots} at work do {flow.service:.1f}/s, {flow.arrival:.1f}/s come",
+            f"# {flow.slots} x {flow.arrival:.1f} / {flow.service:.1f} x {SPARE} = {flow.needed}",
+            f"# the fifth above works off the {queue.ready:,} in {duration(queue.ready / spare)}",
+        ]
+        title = f"Run {flow.needed} workers for {queue.label} instead of {flow.slots}"
+    return Fix(
+        title,
+        (*sums, start(queue)),
+        "shell",
+        risk="each takes memory and a database connection: look at postgres.connections first",
+        verify=f"scaledoctor scan again, {OVER:.0f} s and more: the depth falls",
+        undo="stop them with SIGTERM: each ends its job first",
+    )
