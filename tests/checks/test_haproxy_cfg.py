@@ -79,7 +79,7 @@ def test_a_good_file_is_quiet() -> None:
         ("    timeout queue 10s\n", "", "timeout queue", 14, Severity.LOW),
         ("retries 3", "retries 0", "retries", 10, Severity.MEDIUM),
         ("    option redispatch\n", "", "option redispatch", 14, Severity.LOW),
-        ("option httpchk", "no option redispatch\n    option httpchk", "option redispatch", 14,
+        ("option httpchk", "no option redispatch\n    option httpchk", "option redispatch", 15,
          Severity.LOW),
         ("    maxconn 20000\n", "", "global", 1, Severity.LOW),
         ("check maxconn 50", "check", "server maxconn", 19, Severity.LOW),

@@ -1,6 +1,7 @@
 """Servers that are down, unchecked, flapping, slow, alone, or cannot be seen."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -90,7 +91,7 @@ def test_twenty_findings_are_enough() -> None:
     assert found[-1].evidence[-1].value == 980.0
 
 
-def by_answer(**of_second: int) -> list[Server]:
+def by_answer(**of_second: Any) -> list[Server]:
     first = down("s1", "L7STS", 503)
     second = down("s2", "L7STS", 503)
     return [first, replace(second, row=replace(second.row, **of_second))]
@@ -147,7 +148,7 @@ def test_a_page_that_is_not_there_gets_another_advice() -> None:
 
 def test_servers_without_a_check() -> None:
     """A backend of one is left alone; one that fails its requests makes it worse."""
-    bare = {"status": "no check", "check": "", "code": None}
+    bare: dict[str, Any] = {"status": "no check", "check": "", "code": None}
     assert not list(no_health_check(*seen(server("s1"), server("s2"))))
     assert not list(no_health_check(*seen(server("s1", **bare))))
     found = only(list(no_health_check(*seen(server("s1"), server("s2", **bare)))))
@@ -198,7 +199,7 @@ def test_a_fall_in_the_window_is_live() -> None:
     assert not list(flapping(Window(((0.0, earlier), (10.0, gone))), now, None))
 
 
-def fleet(slow_in_hand: float, slow_requests: int = 200, **changes: object) -> list[Server]:
+def fleet(slow_in_hand: float, slow_requests: int = 200, **changes: Any) -> list[Server]:
     """Two servers that need 50 ms for a request, and one to look at."""
     return [server("s1", 200, 1.0), server("s2", 200, 1.0),
             server("s3", slow_requests, slow_in_hand, **changes)]  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from scaledoctor.sdk import Confidence, Severity
 from scaledoctor.sources.haproxy_cfg import HaproxyCfg, parse
-from scaledoctor_checks.balancing._balance import Laggard, Member, by_work, laggards
+from scaledoctor_checks.balancing._balance import Member, by_work, laggards
 from scaledoctor_checks.balancing.haproxy_placing import leftover_weight, persistence
 from scaledoctor_checks.balancing.haproxy_spread import uneven
 from tests.checks.haproxy_facts import Server, seen, server
@@ -202,8 +202,9 @@ def test_laggards_of_any_balancer(members: list[Member], slow: list[str]) -> Non
 
 
 def test_the_excess_is_what_the_others_would_not_need() -> None:
-    found = laggards(timed((100, 0.1), (100, 0.5)))
-    assert found == [Laggard(timed((100, 0.1), (100, 0.5))[1], 0.5, 0.1, pytest.approx(40.0))]
+    (found,) = laggards(timed((100, 0.1), (100, 0.5)))
+    assert (found.seconds, found.others) == (0.5, 0.1)
+    assert found.excess == pytest.approx(40.0)
 
 
 def test_work_is_what_was_seen_in_hand() -> None:
