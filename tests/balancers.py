@@ -16,6 +16,7 @@ from typing import Any
 from scaledoctor.collect import collect
 from scaledoctor.demo.servers.child import accepts, child, free_port, program
 from scaledoctor.demo.servers.workspace import give, unprivileged, workspace
+from scaledoctor.diagnosis import diagnose
 from scaledoctor.examine import Examination, examine
 from scaledoctor.model import Finding, Kind
 from scaledoctor.redact import Redactor
@@ -114,6 +115,10 @@ class Seen:
     def by(self, check: str) -> list[Finding]:
         """Findings of one check."""
         return [f for f in self.examination.findings if f.check == check]
+
+    def first(self) -> Finding:
+        """What the verdict names."""
+        return diagnose(self.snapshot, load()).diagnoses[0].finding
 
     def live(self) -> list[Finding]:
         """Findings that cost something now, the most urgent first."""

@@ -1,5 +1,6 @@
 """The lint of nginx.conf: quiet on a good one, and each rule where it begins, with its line."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -94,9 +95,8 @@ def lint(tmp_path: Path, lexer: None) -> Lint:
     return Lint(tmp_path)
 
 
-def one(findings: object) -> Finding:
-    (finding,) = findings  # type: ignore[misc]  # an iterator of findings
-    assert isinstance(finding, Finding)
+def one(findings: Iterable[Finding]) -> Finding:
+    (finding,) = findings
     assert finding.kind in (Kind.RISK, Kind.BLIND_SPOT)
     assert all(f.commands and f.risk and f.verify and f.undo for f in finding.fixes)
     return finding
