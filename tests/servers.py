@@ -53,7 +53,13 @@ def postgres_binaries(major: int) -> PostgresBinaries:
     missing(f"PostgreSQL {major} is not installed ({INSTALL_LINES[major]})")
 
 
-@pytest.fixture(scope="session", params=[15, 18], ids=["pg15", "pg18"])
+def majors() -> list[int]:
+    """The versions to test on: 15 and 18, or the one in $SCALEDOCTOR_PG_BIN."""
+    given = [b.major for b in find_postgres() if b.origin == "SCALEDOCTOR_PG_BIN"]
+    return given or [15, 18]
+
+
+@pytest.fixture(scope="session", params=majors(), ids=lambda major: f"pg{major}")
 def pg_binaries(request: pytest.FixtureRequest) -> PostgresBinaries:
     """The programs of each PostgreSQL version of the matrix, one after the other."""
     return postgres_binaries(request.param)

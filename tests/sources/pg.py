@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from itertools import count
 from typing import TypeVar
 
 import psycopg
@@ -20,18 +21,37 @@ from scaledoctor.window import Window
 
 T = TypeVar("T")
 
+WINDOW = 0.6
+"""Seconds: two samples of what is sampled, and both edges."""
+
 registry: Callable[[], Registry] = cache(load)
 
 
-def look(dsn: str, window: float = 1.0, *, show_literals: bool = False) -> Snapshot:
-    """Scan one database, without the host, as ``--dsn`` does."""
+def look(
+    dsn: str,
+    window: float = WINDOW,
+    *,
+    show_literals: bool = False,
+    act: Callable[[], object] | None = None,
+    tick: int = 0,
+) -> Snapshot:
+    """Scan one database, without the host, as ``--dsn`` does.
+
+    ``act`` happens once, right before the sample number ``tick``, the scan standing still.
+    """
     found = targets({"dsn": [dsn]}, {})[1:]
-    return collect(found, registry(), Redactor(show_literals), window)
+    ticks = count()
+
+    def observer(target: str, doing: str, share: float) -> None:
+        if doing == "sampling" and next(ticks) == tick and act:
+            act()
+
+    return collect(found, registry(), Redactor(show_literals), window, observer)
 
 
-def record(dsn: str, window: float = 1.0) -> Record:
+def record(dsn: str, window: float = WINDOW, *, act: Callable[[], object] | None = None) -> Record:
     """What a scan of one database read, once it was let in and nothing crashed."""
-    (found,) = look(dsn, window).records
+    (found,) = look(dsn, window, act=act).records
     assert found.reach.ok, found.reach
     assert found.failures == ()
     return found
@@ -130,11 +150,18 @@ def _accept(server: socket.socket, answer: bytes | None) -> None:
 
 
 @contextmanager
-def after(seconds: float, act: Callable[[], object]) -> Iterator[None]:
-    """Do something while the block runs."""
-    timer = threading.Timer(seconds, act)
-    timer.start()
+def meanwhile(act: Callable[[], object]) -> Iterator[None]:
+    """Do something again and again while the block runs."""
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.is_set():
+            act()
+
+    thread = threading.Thread(target=work)
+    thread.start()
     try:
         yield
     finally:
-        timer.join(10)
+        done.set()
+        thread.join(10)

@@ -20,7 +20,8 @@ from scaledoctor.sources.postgres import (
     Tables,
     XminHolders,
 )
-from tests.sources.pg import after, last, readings, record, run, running, session, until
+from tests.servers import needs_servers
+from tests.sources.pg import last, meanwhile, readings, record, run, running, session, until
 
 pytestmark = pytest.mark.live
 
@@ -93,13 +94,13 @@ def test_sessions_and_what_each_one_does(shop: PostgresServer) -> None:
     assert one.idle_in_transaction
     assert one.transaction_age is not None
     assert one.state_age is not None
-    assert one.transaction_age >= one.state_age >= 1.0
+    assert one.transaction_age >= one.state_age >= 0.5
     assert one.xid_age == 1
     one = by_pid(activity, report)
     assert (one.state, one.wait_type, one.wait_event) == ("active", "Timeout", "PgSleep")
     assert one.query == "SELECT pg_sleep($1)"
     assert one.active
-    assert (one.query_age or 0) >= 1.0
+    assert (one.query_age or 0) >= 0.5
     assert bool(one.query_id) is (shop.major >= 14)
     one = by_pid(activity, quiet)
     assert (one.client, one.state, one.query) == ("", "idle", "")
@@ -158,16 +159,17 @@ def test_counters_of_the_databases(shop: PostgresServer) -> None:
                 connection.execute("SELECT 1")
                 connection.rollback()
 
-    with after(0.4, work):
-        found = readings(record(watcher(shop), 2.0), Databases)
+    found = readings(record(watcher(shop), act=work), Databases)
     (before,) = [d for d in found.first.databases if d.database == "shop"]
     (then,) = [d for d in found.last.databases if d.database == "shop"]
-    assert then.rollbacks - before.rollbacks == 5
+    rolled_back = then.rollbacks - before.rollbacks
+    # Before 15 a collector counts what it is told, in its own time: other tests' rollbacks too.
+    assert rolled_back == 5 if shop.major >= 15 else rolled_back >= 5
     assert then.commits >= before.commits
-    if shop.major >= 14:
-        assert then.sessions is not None
-        assert before.sessions is not None
-        assert then.sessions - before.sessions == 1
+    if then.sessions is None or before.sessions is None:
+        assert shop.major == 13
+    else:
+        assert then.sessions - before.sessions >= 1
     assert {d.database for d in found.last.databases} >= {"shop", "postgres", "template1"}
 
 
@@ -186,8 +188,7 @@ def test_a_deadlock_is_counted(shop: PostgresServer) -> None:
                 one.execute("UPDATE account SET balance = 1 WHERE id = 4")
             one.rollback()
 
-    with after(0.2, deadlock):
-        found = readings(record(watcher(shop), 2.0), Databases)
+    found = readings(record(watcher(shop), act=deadlock), Databases)
     assert found.delta(lambda d: d.deadlocks) == 1
 
 
@@ -199,8 +200,7 @@ def test_statements_of_the_window(shop: PostgresServer) -> None:
         for role in ("app", "postgres"):
             run(shop.dsn(role, "shop"), *[lookup] * 4)
 
-    with after(0.2, work):
-        found = readings(record(watcher(shop)), Statements)
+    found = readings(record(watcher(shop), act=work), Statements)
     texts = {s.query_id: s.query for s in found.last.statements if "owner =" in s.query}
     assert list(texts.values()) == ["SELECT balance FROM account WHERE owner = $1"]
     grown = grown_by(found.first, found.last)
@@ -254,8 +254,8 @@ def test_tables_behind_the_statements(shop: PostgresServer) -> None:
     dsn = shop.dsn("app", "shop")
     run(dsn, "CREATE INDEX first ON account (balance, owner)")
     run(dsn, "CREATE INDEX few ON account (owner) WHERE owner > 5")
-    with after(0.2, lambda: run(dsn, "SELECT id FROM account WHERE owner = 7")):
-        table = last(record(watcher(shop)), Tables).find("public", "account")
+    found = record(watcher(shop), act=lambda: run(dsn, "SELECT id FROM account WHERE owner = 7"))
+    table = last(found, Tables).find("public", "account")
     run(dsn, "DROP INDEX first", "DROP INDEX few")
     assert table is not None
     assert (table.rows, table.leading, table.locked) == (1000.0, ("balance", "id"), False)
@@ -295,6 +295,7 @@ def test_a_standby_and_what_it_holds_back(shop: PostgresServer) -> None:
         "wal_receiver_status_interval": 1,
     }
     with (
+        needs_servers(),
         standby_of(shop, settings=settings) as standby,
         session(standby.dsn("app", "shop"), "SET transaction_isolation = 'repeatable read'",
                 "SELECT count(*) FROM account") as reader,
@@ -320,15 +321,12 @@ def kinds(server: PostgresServer) -> set[str]:
 def test_who_opens_the_connections(shop: PostgresServer) -> None:
     """At many new sessions per second their application is caught, and that they end."""
 
-    def churn() -> None:
-        end = time.monotonic() + 4.0
-        while time.monotonic() < end:
-            with psycopg.connect(app(shop, "cgi")) as connection:
-                connection.execute("SELECT 1")
+    def connect() -> None:
+        with psycopg.connect(app(shop, "cgi")) as connection:
+            connection.execute("SELECT 1")
 
-    with after(0.0, churn):
+    with meanwhile(connect):
         found = last(record(watcher(shop)), Newcomers)
     assert found.rate >= 5
     assert {s.label for s in found.sessions} == {"cgi"}
     assert any(s.gone for s in found.sessions)
-    assert last(record(watcher(shop)), Newcomers).sessions == ()

@@ -214,9 +214,7 @@ def test_something_that_hangs_up() -> None:
     assert "hangs up" in reach.enable
 
 
-@pytest.mark.parametrize(
-    "dsn", ["host=127.0.0.1 port=abc", "host=127.0.0.1 port=99999", "sslmode=x", "service=none"]
-)
+@pytest.mark.parametrize("dsn", ["host=127.0.0.1 port=99999", "sslmode=x", "service=none"])
 def test_a_dsn_with_a_wrong_value(dsn: str) -> None:
     """libpq says which part it is."""
     assert refused(dsn).category == "dsn"

@@ -28,7 +28,7 @@ async def open_connection(target: Target) -> "AsyncConnection[dict[str, Any]]":
             autocommit=True,
             prepare_threshold=None,
             row_factory=dict_row,
-            application_name="scaledoctor",
+            application_name="",  # set with the guards: a pooler would keep it for the next client
             connect_timeout=CONNECT_TIMEOUT,
             client_encoding="utf8",
         )

@@ -99,8 +99,7 @@ class Activity:
             )
 
 
-# The query goes as bytes: it is in the encoding of its own database, where left() and conversion
-# may fail. Backslashes are doubled for the cast; chr(92) is one, whatever strings mean here.
+# The query goes as bytes: it is in the encoding of its own database, on which left() would fail.
 _ACTIVITY = """
 SELECT a.pid, coalesce(a.datname::text, '') AS database, coalesce(a.usename::text, '') AS "user",
        CASE WHEN {client} THEN coalesce(a.application_name, '') ELSE a.backend_type
@@ -114,8 +113,7 @@ SELECT a.pid, coalesce(a.datname::text, '') AS database, coalesce(a.usename::tex
        extract(epoch FROM clock_timestamp() - a.state_change)::float8 AS state_age,
        greatest(age(a.backend_xid), age(a.backend_xmin)) AS xid_age,
        {query_id} AS query_id,
-       CASE WHEN a.state <> 'idle' THEN substring(
-           replace(a.query, chr(92), repeat(chr(92), 2))::bytea FROM 1 FOR 4000) END AS query,
+       CASE WHEN a.state <> 'idle' THEN substring(textsend(a.query) FROM 1 FOR 4000) END AS query,
        CASE WHEN a.wait_event_type = 'Lock' THEN pg_blocking_pids(a.pid) END AS blockers,
        a.query = '<insufficient privilege>' AS hidden,
        a.pid = pg_backend_pid() OR a.application_name = 'scaledoctor' AS own,

@@ -16,6 +16,7 @@ OLDEST = 130000
 """PostgreSQL 13, the oldest version that our statements are written for."""
 
 GUARDS: Mapping[str, str] = {
+    "application_name": "scaledoctor",
     "statement_timeout": "2s",
     "lock_timeout": "200ms",
     "idle_in_transaction_session_timeout": "10s",
@@ -27,6 +28,8 @@ GUARDS: Mapping[str, str] = {
 """Set before the first query of ours that reads a statistics view."""
 
 GRANT = "GRANT pg_monitor TO {role};"
+
+FORGET = "where it is a statement's: SELECT pg_stat_statements_reset();"
 
 POOL = "if a pooler is in between, it has no free server connection: look at SHOW POOLS"
 
@@ -76,7 +79,10 @@ class PostgresSession:
             ) from None
         except psycopg.errors.LockNotAvailable:
             raise Unavailable("an exclusive lock on a system catalogue is in the way") from None
-        except (psycopg.OperationalError, psycopg.DataError, psycopg.NotSupportedError) as error:
+        except psycopg.DataError as error:
+            reason = f"a text is not in this database's encoding: {self._line(error)}"
+            raise Unavailable(reason, FORGET) from None
+        except (psycopg.OperationalError, psycopg.NotSupportedError) as error:
             if self.wire.connection.closed:
                 self.wire.lost = f"connection lost: {self._line(error)}"
             raise Unavailable(self.wire.lost or self._line(error)) from None
