@@ -108,7 +108,6 @@ def _sample(servers: Sequence[Server], i: int, waiting: float, sessions: int) ->
     load = BackendLoad(
         current=sum(one.current for one in found),
         queued=_whole(waiting, i) + sum(one.queued for one in found),
-        usable=sum(s.row.usable for s in servers),
     )
     busy = tuple(one for one in found if one.current or one.queued or one.status != "UP")
     return HaproxyNow({"web": sessions}, {"app": load}, busy)

@@ -256,16 +256,16 @@ def _group(
 
 
 def loads(now: Window[HaproxyNow]) -> dict[str, Load]:
-    """The load of every backend over the samples."""
+    """The load of every backend over the samples; those that are in none were idle."""
     seen: dict[str, list[BackendLoad]] = {}
     for sample in now:
         for name, load in sample.backends.items():
             seen.setdefault(name, []).append(load)
     return {
         name: Load(
-            in_flight=sum(one.current for one in known) / len(known),
-            waiting=sum(one.queued for one in known) / len(known),
-            queueing=sum(one.queued > 0 for one in known) / len(known),
+            in_flight=sum(one.current for one in known) / len(now),
+            waiting=sum(one.queued for one in known) / len(now),
+            queueing=sum(one.queued > 0 for one in known) / len(now),
         )
         for name, known in seen.items()
     }

@@ -16,11 +16,10 @@ SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class BackendLoad:
-    """Requests at a backend's servers and in its queues, and how many servers can take one."""
+    """Requests at a backend's servers, and in its queues."""
 
     current: int
     queued: int
-    usable: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class ServerLoad:
 @fact
 @dataclass(frozen=True, slots=True)
 class HaproxyNow:
-    """One sample; sessions by frontend, load by backend.
+    """One sample: sessions by frontend, load by backend; idle backends are left out.
 
     ``servers`` are the listed ones that have a request or cannot take one; the others are idle.
     """
@@ -68,7 +67,6 @@ def _now(haproxy: HaproxySession, text: str) -> HaproxyNow:
     sessions: dict[str, int] = {}
     current: dict[str, int] = defaultdict(int)
     queued: dict[str, int] = defaultdict(int)
-    usable: dict[str, int] = defaultdict(int)
     servers: list[ServerLoad] = []
     for row in found:
         proxy = haproxy.text(row["pxname"])
@@ -84,12 +82,15 @@ def _now(haproxy: HaproxySession, text: str) -> HaproxyNow:
             current[proxy] += load.current
             queued[proxy] += load.queued
             able = load.status.startswith(("UP", "no check")) and number(row, "weight") > 0
-            usable[proxy] += able
             busy = load.current or load.queued or not able
             if busy and (row["pxname"], row["svname"]) in listed:
                 servers.append(load)
     return HaproxyNow(
         sessions=sessions,
-        backends={p: BackendLoad(current[p], queued[p], usable[p]) for p in queued},
+        backends={
+            proxy: BackendLoad(current[proxy], queued[proxy])
+            for proxy in queued
+            if current[proxy] or queued[proxy]
+        },
         servers=tuple(servers),
     )
