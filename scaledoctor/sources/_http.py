@@ -77,7 +77,7 @@ class Http:
             async with self.client.stream("GET", url) as reply:
                 body = await _read(reply)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise _refused(error) from None
+            raise refused(error) from None
         finally:
             self.spent.append(monotonic() - began)
         _judge(reply.status_code, urlsplit(url).path or "/")
@@ -134,7 +134,7 @@ def _judge(status: int, path: str) -> None:
         raise Unavailable(f"{path} answers HTTP {status}", "is the path of the URL right?")
 
 
-def _refused(error: Exception) -> Unreachable:
+def refused(error: Exception) -> Unreachable:
     """Classify what went wrong by the words of the operating system and OpenSSL."""
     import httpx
 

@@ -1,0 +1,1 @@
+"""Reading log files, whatever wrote them: readers, time stamps, formats."""
