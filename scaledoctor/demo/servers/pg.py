@@ -142,7 +142,7 @@ def _copied(bindir: Path, target: Path, account: Account | None) -> Path:
     root = bindir.parent
     # auditwheel puts shared libraries into PACKAGE.libs and finds them by a relative path.
     package = next(
-        (path for path in (root, *root.parents) if path.with_name(f"{path.name}.libs").is_dir()),
+        (path for path in (root, *root.parents) if Path(f"{path}.libs").is_dir()),
         root,
     )
     unused = shutil.ignore_patterns("include", "*.a", "pkgconfig", "pgxs")
