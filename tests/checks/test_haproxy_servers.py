@@ -251,6 +251,8 @@ def test_a_server_that_answers_nothing_holds_what_it_gets() -> None:
     found = only(list(slow_server(*seen(*stuck, server("s3", 0, 8.0)))))
     assert "does not give its requests back" in found.summary
     assert found.confidence is Confidence.MEDIUM
+    idle = [server("s1", 0, 0.0), server("s2", 0, 0.0)]
+    assert list(slow_server(*seen(*idle, server("s3", 0, 8.0), samples=5)))
     assert not list(slow_server(*seen(*stuck, server("s3", 0, 8.0, upgrades=5))))
     assert not list(slow_server(*seen(*stuck, server("s3", 0, 8.0), mode="tcp")))
 

@@ -130,7 +130,8 @@ def laggards(
         count = sum(m.requests for m in rest)
         others = sum(m.seconds for m in rest) / count if count else 0.0
         own = _per_request(worst)
-        loaded = worst.requests >= LOADED * (worst.requests + count) / (len(rest) + 1)
+        equal = (worst.requests + count) / (len(rest) + 1)
+        loaded = worst.requests >= LOADED * equal > 0
         if loaded or own < slower * others or own - others < slower_by or not _sure(worst, rest):
             break
         found.append(Laggard(worst, own, others, worst.seconds - worst.requests * others))
