@@ -24,7 +24,7 @@ def inject(stage: Stage) -> Iterator[None]:
     assert pooler is not None
     if stage.server.major >= RESERVED:
         stage.sql(f"GRANT pg_use_reserved_connections TO {names.role_scan}")
-    stage.gone(names.app_web, 30.0)
+    stage.dwindled(names.role_web, 0, 30.0)
     others = (names.role_reports, names.app_reports), (names.role_analytics, names.app_analytics)
     for role, application in others:
         stage.work(

@@ -106,15 +106,15 @@ class Stage:
             for command in commands:
                 admin.execute(command.encode())
 
-    def gone(self, application: str, patience: float) -> None:
-        """Wait until an application has no session any more, for at most that many seconds."""
+    def dwindled(self, role: str, most: int, patience: float) -> None:
+        """Wait until a role has at most so many sessions, but no longer than `patience` seconds."""
         import psycopg
 
-        left = "SELECT FROM pg_stat_activity WHERE application_name = %s"
+        left = "SELECT FROM pg_stat_activity WHERE usename = %s"
         until = time.monotonic() + patience
         # One connection for all looks: a new one each time would compete for the last slots.
         with psycopg.connect(self.shop.dsn_admin, autocommit=True) as admin:
-            while time.monotonic() < until and admin.execute(left, (application,)).rowcount:
+            while time.monotonic() < until and admin.execute(left, (role,)).rowcount > most:
                 time.sleep(0.1)
 
     def apply(self, fix: Fix) -> tuple[Applied, ...]:

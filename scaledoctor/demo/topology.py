@@ -43,21 +43,20 @@ class Balancer:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """What stands between the clients and PostgreSQL; `pooler` are PgBouncer's settings.
+    """What stands between the clients and PostgreSQL.
 
-    Without PgBouncer on this machine the service reaches PostgreSQL directly, in the shape of
-    `unpooled`; where that is None, the trial needs it.
+    Without a `balancer` the clients go to the first instance; without a `pooler`, which are
+    PgBouncer's settings, the service goes to PostgreSQL directly.
     """
 
     service: Service = field(default_factory=Service)
     balancer: Balancer | None = None
     pooler: Settings | None = None
-    unpooled: Service | None = None
 
     def missing(self) -> str:
         """What is not installed that it needs, and how to get it; or nothing."""
         try:
-            if self.pooler is not None and self.unpooled is None:
+            if self.pooler is not None:
                 program("pgbouncer", install_line=PGBOUNCER)
             if self.balancer is not None and not find_haproxy():
                 raise ServerMissing("haproxy is not installed", HAPROXY)
@@ -91,26 +90,18 @@ def tiers(
 ) -> Iterator[Tiers]:
     """Start the shop on `server` with its balancer and its pooler until the block ends."""
     with ExitStack() as stack:
-        service, pooler = topology.service, None
+        service, port, pooler, balancer = topology.service, None, None, None
         if topology.pooler is not None:
-            try:
-                pooler = stack.enter_context(pgbouncer(server.port, ini=topology.pooler))
-            except ServerMissing as missing:
-                if topology.unpooled is None:
-                    raise
-                service = topology.unpooled
-                tell(f"{missing}; so the service's own pools, of {service.pool}, are used instead")
-            else:
-                tell("PgBouncer pools the connections of the service")
-        port = pooler.port if pooler else None
+            pooler = stack.enter_context(pgbouncer(server.port, ini=topology.pooler))
+            port = pooler.port
+            tell("PgBouncer pools the connections of the service")
         place = stack.enter_context(shop(server, names, service=service, database_port=port))
-        if topology.balancer is None:
-            yield Tiers(place, None, pooler)
-            return
-        cfg = _cfg(topology.balancer, place.instances, names)
-        balancer = stack.enter_context(haproxy(cfg))
-        tell(f"HAProxy spreads the requests over {service.instances} instances")
-        yield Tiers(replace(place, url=balancer.url), balancer, pooler)
+        if topology.balancer is not None:
+            cfg = _cfg(topology.balancer, place.instances, names)
+            balancer = stack.enter_context(haproxy(cfg))
+            place = replace(place, url=balancer.url)
+            tell(f"HAProxy spreads the requests over {service.instances} instances")
+        yield Tiers(place, balancer, pooler)
 
 
 def _cfg(balancer: Balancer, instances: tuple[Instance, ...], names: Names) -> str:

@@ -106,3 +106,12 @@ def test_an_idle_transaction_is_named_and_its_fix_brings_the_traffic_back(major:
     assert [one.problem for one in found.applied] == [""]
     assert found.during.throughput < 0.5 * found.before.throughput
     assert any("applying the fix that the report names" in line for line in said)
+
+
+def test_the_help_lists_every_fault() -> None:
+    """In the order in which an unknown one lists them."""
+    from scaledoctor.cli.demo import demo
+
+    assert demo.__doc__ is not None
+    listed = [line.split()[0] for line in demo.__doc__.splitlines() if line.startswith("      ")]
+    assert listed == list(FAULTS)

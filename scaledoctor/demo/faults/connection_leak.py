@@ -32,7 +32,7 @@ def leak(stage: Stage) -> None:
     dsn = stage.shop.dsn_as(stage.names.role_reports, stage.names.app_reports)
     with stage.loaded(PATIENCE):
         stage.work("leak", dsn=dsn, threads=4, pause=0.005)
-        stage.gone(stage.names.app_web, PATIENCE)
+        stage.dwindled(stage.names.role_web, 0, PATIENCE)
 
 
 FAULT = Fault(

@@ -31,6 +31,8 @@ def inject(stage: Stage) -> Iterator[None]:
     """Shrink the pool, as the settings of a test system do that get into production."""
     if stage.tiers.pooler:
         consoles.configure(stage.tiers.pooler, {"default_pool_size": SMALL})
+        # It closes what is too many while it is idle; under load it might not for a long time.
+        stage.dwindled(stage.names.role_web, SMALL, 10.0)
     yield
 
 
@@ -48,7 +50,7 @@ FAULT = Fault(
     inject=inject,
     checks=("pgbouncer.pool-too-small",),
     subject=lambda names: names.database,
-    topology=Topology(Service(instances=2), pooler={}),
+    topology=Topology(Service(pool=16), pooler={}),
     prepare=prepare,
     pace=Pace(clients=20, mix=mix),
 )
