@@ -8,6 +8,7 @@ from scaledoctor.sources.host import Processes, cores_by_label
 from scaledoctor.sources.postgres import (
     Activity,
     Server,
+    Session,
     Statements,
     Table,
     Tables,
@@ -18,6 +19,9 @@ DOMINANT = 0.4
 """Share of all statements' time from which one statement is the database's work (pganalyze and
 PgHero rank by it; above 40 % nothing else can matter more)."""
 
+ALONE = 1.5
+"""Sessions busy with a statement, on average, below which it is one program's own work."""
+
 
 @dataclass(frozen=True, slots=True)
 class Heavy:
@@ -25,9 +29,10 @@ class Heavy:
 
     ``blocked`` is the share of its sampled time spent waiting for others: for locks, or for a
     synchronous standby. ``calls`` is 0 for a statement that only the samples know, because it
-    has not finished.
+    has not finished. ``key`` is its query id, before PostgreSQL 14 its text.
     """
 
+    key: str
     query: str
     application: str
     seconds: float
@@ -60,6 +65,10 @@ class Heavy:
         reads_much = self.blocks_per_call >= blocks_per_call
         return (reads_much and self.blocks_per_row >= blocks_per_row) or self.mean >= slow
 
+    def run_by(self, session: Session) -> bool:
+        """Whether a session runs it now."""
+        return session.active and (session.query_id or session.query) == self.key
+
 
 def heavy(activity: Window[Activity], statements: Window[Statements] | None) -> list[Heavy]:
     """Return the window's statements, most time first.
@@ -77,6 +86,7 @@ def heavy(activity: Window[Activity], statements: Window[Statements] | None) -> 
             continue
         found.append(
             Heavy(
+                key=key,
                 query=query,
                 application=seen.application if seen else "",
                 seconds=max(grown.seconds if grown else 0.0, seen.seconds if seen else 0.0),

@@ -14,8 +14,10 @@ from scaledoctor.sdk import (
     Window,
     check,
 )
-from scaledoctor.sources.postgres import Activity, Databases, Newcomers
+from scaledoctor.sources.pgbouncer import PoolerConfig
+from scaledoctor.sources.postgres import Activity, Databases, Newcomers, Server, Settings
 from scaledoctor.sources.postgres.newcomers import RATE
+from scaledoctor_checks.pooling._new_ini import pooler_fixes
 
 SOURCE = "pg_stat_database.sessions, pg_stat_activity.backend_start"
 
@@ -39,6 +41,9 @@ def connection_churn(
     counters: Window[Databases],
     window: Window[Activity],
     newcomers: Newcomers,
+    server: Server | None = None,
+    settings: Settings | None = None,
+    pooler: PoolerConfig | None = None,
     /,
     *,
     warn: float = RATE,
@@ -54,7 +59,8 @@ def connection_churn(
     ``transactions`` transactions per session, and is high from ``critical`` per second. The
     application is the one of most sessions that are caught just born, in quick looks. The cost of
     one is our own login, measured.
-    Fix: a connection pool in the application, or pgBouncer in transaction mode.
+    Fix: a connection pool in the application, or PgBouncer in transaction mode, with its whole
+    configuration where there is none.
     When to ignore: a scheduled job that starts many short processes at once.
     References: PostgreSQL manual, "How Connections Are Established".
     """
@@ -64,6 +70,7 @@ def connection_churn(
     label = _opener(newcomers)
     busy = window.mean(lambda a: sum(s.active or s.blocked for s in a.sessions))
     logins = opened * reach.seconds
+    free = pooler is None and server is not None and not server.pooled
     yield Finding(
         subject=label or "all applications",
         summary=(
@@ -83,7 +90,10 @@ def connection_churn(
             ),
             Evidence("our own login", reach.seconds * 1000, "ms", source="our own connection"),
         ),
-        fixes=(POOL,),
+        fixes=(
+            POOL,
+            *(pooler_fixes(server, settings, window) if server and settings and free else ()),
+        ),
         impact=min(1.0, logins / (logins + max(busy, 0.1))),
     )
 

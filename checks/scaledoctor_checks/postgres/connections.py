@@ -17,8 +17,10 @@ from scaledoctor.sdk import (
     check,
     resource,
 )
+from scaledoctor.sources.pgbouncer import PoolerConfig
 from scaledoctor.sources.postgres import Activity, Server, Session, Settings
 from scaledoctor.sql import identifier, literal
+from scaledoctor_checks.pooling._new_ini import pooler_fixes
 from scaledoctor_checks.postgres._words import duration
 
 SOURCE = "pg_stat_activity, pg_settings"
@@ -122,6 +124,7 @@ def connection_hog(
     server: Server,
     window: Window[Activity],
     settings: Settings,
+    pooler: PoolerConfig | None = None,
     /,
     *,
     utilization: float = 0.75,
@@ -136,7 +139,8 @@ def connection_hog(
     ``utilization`` of the usable slots when one application has ``share`` of the sessions. It is
     called a leak when ``leak`` of its sessions ran nothing in the whole window.
     Fix: free the unused ones, limit the role, and give connections back to a pool of the right
-    size: the most sessions seen busy at once, a quarter above, plus one, and never below five.
+    size: the most sessions seen busy at once, a quarter above, plus one, and never below five. For
+    several instances without a pooler in between: PgBouncer, with its whole configuration.
     When to ignore: a load test that means to fill the server.
     References: PostgreSQL manual, "Connections and Authentication"; ALTER ROLE.
     """
@@ -152,6 +156,8 @@ def connection_hog(
         return
     leaking = holder.unused >= leak * len(holder.sessions)
     full = taken / usable
+    several = len({s.client for s in holder.sessions}) > 1
+    spread = several and pooler is None and not server.pooled
     yield Finding(
         subject=holder.label,
         summary=_summary(holder, leaking, taken, usable, window.seconds),
@@ -167,7 +173,10 @@ def connection_hog(
             Evidence("most busy at once", float(holder.peak_busy), "sessions", source=SOURCE),
             Evidence("opened in the window", float(holder.grown), "sessions", source=SOURCE),
         ),
-        fixes=tuple(_fixes(holder, leaking)),
+        fixes=(
+            *_fixes(holder, leaking),
+            *(pooler_fixes(server, settings, window) if spread and not leaking else ()),
+        ),
         explains={"postgres.connections": held},
         waits_for={"postgres.locks": holder.share("blocked")},
         # Beyond the limit nobody else gets in; below it the nearness stands in for the effect.

@@ -1,6 +1,6 @@
 """Which statement takes the database's time, and whether it wastes it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from scaledoctor.sdk import (
     Confidence,
@@ -13,10 +13,13 @@ from scaledoctor.sdk import (
     check,
 )
 from scaledoctor.sources.host import CpuTimes, HostInfo, Processes
+from scaledoctor.sources.pgbouncer import PoolerDatabases, PoolerServers
 from scaledoctor.sources.postgres import Activity, Server, Statements, Tables
 from scaledoctor.sql import identifier
 from scaledoctor_checks.host._use import busy as use_of
+from scaledoctor_checks.pooling._inside import inside
 from scaledoctor_checks.postgres._heavy import (
+    ALONE,
     DOMINANT,
     Candidate,
     Heavy,
@@ -27,9 +30,6 @@ from scaledoctor_checks.postgres._heavy import (
 from scaledoctor_checks.postgres._words import duration, statement
 
 SOURCE = "pg_stat_statements over the window, pg_stat_activity samples"
-
-ALONE = 1.5
-"""Sessions busy with a statement, on average, below which it is one program's own work."""
 
 SMALL = 100
 """Pages below which a sequential scan is never a problem (traps: tables under ~100 pages)."""
@@ -44,6 +44,8 @@ def statement_share(
     processes: Window[Processes] | None,
     cpu: Window[CpuTimes] | None,
     info: HostInfo | None,
+    servers: Window[PoolerServers] | None = None,
+    pooled: PoolerDatabases | None = None,
     /,
     *,
     share: float = DOMINANT,
@@ -61,13 +63,15 @@ def statement_share(
     all statements' time and ``sessions`` sessions busy with it on average, if it touches
     ``blocks_per_call`` blocks at ``blocks_per_row`` per row, or takes ``slow`` seconds. A cheap
     statement that is merely frequent is reported as information, and so is a report or a job: one
-    session, fewer than ``per_second`` calls, on a machine whose cores nobody queues for.
+    session, fewer than ``per_second`` calls, on a machine whose cores nobody queues for. Its share
+    of a PgBouncer pool is that of the pool's busy servers which run it.
     Fix: the index that its predicate lacks, when there is one; else its plan.
     When to ignore: a report that runs when nobody waits.
     References: PostgreSQL manual, pg_stat_statements; "Indexes".
     """
     activity.last.require_visible(server)
     seconds = max(activity.seconds, 1.0)
+    pools = inside(servers, pooled, activity)
     for one in heavy(activity, statements)[:3]:
         if one.share < share or one.seconds / seconds < sessions:
             return
@@ -81,7 +85,10 @@ def statement_share(
             wasteful=wasteful,
             share=share,
             busy=one.seconds / seconds,
-            cpu=database_share(server, processes) * one.share * (1 - one.blocked),
+            explains={
+                "host.cpu": database_share(server, processes) * one.share * (1 - one.blocked),
+                **{f"pgbouncer.pool:{key}": seen.share(one.run_by) for key, seen in pools.items()},
+            },
         )
 
 
@@ -98,7 +105,7 @@ def _finding(
     wasteful: bool,
     share: float,
     busy: float,
-    cpu: float,
+    explains: Mapping[str, float],
 ) -> Finding:
     scans = index is not None and one.blocks_per_call >= index.table.pages / 2
     locked = one.blocked >= 0.5
@@ -119,7 +126,7 @@ def _finding(
             Evidence("share of its time waiting for others", one.blocked, "share", source=SOURCE),
         ),
         fixes=tuple(_fixes(one, index)),
-        explains={"host.cpu": cpu} if cpu else {},
+        explains={resource: part for resource, part in explains.items() if part},
         waits_for={"postgres.locks": one.blocked},
         impact=one.share * (1 - one.blocked) if wasteful else 0.0,
     )  # fmt: skip

@@ -68,4 +68,5 @@ def _defaults(port: int, pool_mode: str, folder: Path) -> dict[str, str | int]:
         "stats_users": "stats",
         "pool_mode": pool_mode,
         "ignore_startup_parameters": "extra_float_digits,options",
+        "logfile": str(folder / "pgbouncer.log"),
     }
