@@ -27,14 +27,13 @@ class Host:
     """What one host was asked; ``stopped`` says why it is not asked any more."""
 
     asked: int = 0
-    under_way: bool = False
     failures: int = 0
     stopped: str = ""
 
     @property
     def open(self) -> bool:
         """Whether it may be asked once more."""
-        return not self.stopped and not self.under_way and self.asked < MOST
+        return not self.stopped and self.asked < MOST
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """A page of the application, asked a few times: what it answers, how fast, and from where.
 
-A light probe by construction (see ``_pace``): only GET, only the URL that was given, one
-connection at a time.
+A light probe by construction (see ``_pace``): only GET, only the URL that was given, one request
+after the other.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -22,7 +22,7 @@ from scaledoctor.sdk import (
 )
 from scaledoctor.sources._fetch import Fetched, Reply, fetch
 from scaledoctor.sources._http import SECONDS, Http, http, refused
-from scaledoctor.sources._pace import GIVE_UP, Host, Pace, pace
+from scaledoctor.sources._pace import GIVE_UP, PATIENCE, Host, Pace, pace
 from scaledoctor.sources._page import Page, page
 
 __all__ = ["Page", "PageSession", "Probing", "Replies", "Reply"]
@@ -96,7 +96,7 @@ async def url(target: Target, redactor: Redactor) -> AsyncIterator[PageSession]:
 @probe(cost="one GET, 20 in all at most, twice a second", cadence=Cadence.SAMPLED)
 async def probing(session: PageSession) -> Probing:
     """Ask once more, if the host may still be asked and it is our turn."""
-    if session.host.open and await session.pace.turn() and session.host.open:
+    if await _may_ask(session):
         await _ask(session)
     return Probing(len(session.replies))
 
@@ -117,16 +117,21 @@ async def _first(session: PageSession) -> None:
 
     """
     for _ in range(HOPS + 1):
-        if not session.host.open:
-            why = session.host.stopped or "its host was asked often enough for other URLs"
-            raise Unavailable(f"not asked: {why}")
-        await session.pace.turn(SECONDS)
+        if not await _may_ask(session, SECONDS):
+            why = session.host.stopped or "too much was asked for other URLs already"
+            raise Unavailable(f"not asked: {why}", "fewer --url at once")
         location = (await _ask(session)).headers.get("location")
         if not location or not 300 <= session.replies[-1].status < 400:
             return _judge(session.replies[-1])
         session.url = _followed(session.url, location)
         session.replies.clear()
     raise Unreachable("redirect", f"it is redirected more than {HOPS} times")
+
+
+async def _may_ask(session: PageSession, patience: float = PATIENCE) -> bool:
+    """Whether the host may be asked once more, now that it is our turn."""
+    host = session.host
+    return host.open and await session.pace.turn(patience) and host.open
 
 
 def _judge(reply: Reply) -> None:
@@ -168,7 +173,6 @@ async def _ask(session: PageSession) -> Fetched:
     fresh = session.leaves or number == 1
     session.leaves = (number + 1) % FRESH_EVERY == 0
     session.host.asked += 1
-    session.host.under_way = True
     began = monotonic()
     try:
         headers = _headers(session, cookie=cookie, conditional=conditional)
@@ -178,7 +182,6 @@ async def _ask(session: PageSession) -> Fetched:
             raise refused(error) from None
         found = Fetched(Reply(0, seconds=monotonic() - began, error="no connection"))
     finally:
-        session.host.under_way = False
         session.spent.append(monotonic() - began)
     session.leaves = session.leaves or found.cut
     marked = replace(found.reply, fresh=fresh, cookie=cookie, conditional=conditional)

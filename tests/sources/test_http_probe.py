@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from scaledoctor.collect import collect
+from scaledoctor.examine import examine
 from scaledoctor.redact import Redactor
+from scaledoctor.registry import load
 from scaledoctor.sdk import Target, Unavailable, Unreachable
 from scaledoctor.snapshot import dumps
 from scaledoctor.sources import _pace, http
@@ -97,7 +100,8 @@ def test_many_urls_of_one_host_share_its_twenty() -> None:
 
     with always(Answer()) as page:
         asyncio.run(all_of(page))
-    assert len(page.asked) <= _pace.MOST
+    assert len(page.asked) == _pace.MOST
+    assert {a.path for a in page.asked} == {f"/{name}" for name in "abcdefgh"}
 
 
 @pytest.mark.usefixtures("hurried")
@@ -313,11 +317,59 @@ def test_what_speaks_no_http_is_told() -> None:
         run(rude())
 
 
+def test_who_would_have_to_wait_too_long_is_turned_away() -> None:
+    """As the thirteenth of many hosts is: twelve turns are three seconds."""
+
+    async def late(url: str) -> Replies:
+        _pace.pace().next = time.monotonic() + 12
+        return await probed(url)
+
+    with (
+        always(Answer()) as page,
+        pytest.raises(Unavailable, match="not asked: too much was asked for other URLs"),
+    ):
+        run(late(page.url()))
+    assert not page.asked
+
+
+def test_a_slow_page_does_not_hold_up_a_fast_one() -> None:
+    """Both of one host, in one window."""
+    with site(lambda a, n: Answer(wait=0.9 if a.path == "/slow" else 0.0)) as page:
+        given = targets({"url": [page.url("/slow"), page.url("/fast")]}, {})
+        snapshot = collect(given[1:], load(), Redactor(), 2.0)
+    asked = [a.path for a in page.asked]
+    assert asked.count("/fast") >= 3
+    assert asked.count("/slow") >= 2
+    assert not any(record.failures for record in snapshot.records)
+
+
+def test_a_healthy_page_has_no_findings() -> None:
+    """Over the real window, packed and cacheable, kept connections, one server."""
+    headers = {"Cache-Control": "public, max-age=60", "Content-Encoding": "gzip"}
+    with always(Answer(headers=headers, body=b"x" * 20_000)) as page:
+        registry = load()
+        snapshot = collect(targets({"url": [page.url()]}, {})[1:], registry, Redactor(), 3.0)
+    seen = examine(snapshot, registry)
+    assert seen.findings == []
+    assert not seen.failures
+    assert {i for i in seen.quiet if i.startswith("http.")} == {
+        "http.errors", "http.slow", "http.rate-limited", "http.no-reuse", "http.sticky-cookie",
+        "http.uncached", "http.cookie-on-cacheable", "http.uncompressed",
+    }  # fmt: skip
+
+
+def test_a_bad_page_is_told_as_it_is() -> None:
+    """Connections that are closed, a sticky cookie, text unpacked, and made anew each time."""
+    headers = {"Connection": "close", "Set-Cookie": "SERVERID=s1", "Content-Type": "text/html"}
+    with always(Answer(headers=headers, body=b"x" * 20_000)) as page:
+        registry = load()
+        snapshot = collect(targets({"url": [page.url()]}, {})[1:], registry, Redactor(), 4.0)
+    found = {f.check for f in examine(snapshot, registry).findings}
+    assert {"http.no-reuse", "http.sticky-cookie", "http.uncompressed"} <= found
+
+
 def test_through_the_engine() -> None:
     """One window of the real collection: the pace, the costs, and a snapshot without secrets."""
-    from scaledoctor.collect import collect
-    from scaledoctor.registry import load
-
     with always(Answer(headers={"Set-Cookie": "sid=s3cret"})) as page:
         given = targets({"url": [page.url("/u/12?key=s3cret")]}, {})
         snapshot = collect(given, load(), Redactor(), 1.5)
