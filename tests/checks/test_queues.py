@@ -66,7 +66,7 @@ HEALTHY: dict[str, Window[Queues]] = {
     "failed long ago": still(ready=3, oldest=1.0, dead=99, **BUSY),
     "retries of an outage": still(ready=3, oldest=1.0, retrying=19, **BUSY),
     "prefetched while busy": still(in_flight=8, reserved=8, idle=0, consumers=2),
-    "prefetched between two jobs": still(in_flight=3, reserved=3, idle=1, consumers=2),
+    "prefetched between two jobs": still(in_flight=2, reserved=2, idle=1, consumers=2),
 }  # fmt: skip
 
 
@@ -352,6 +352,12 @@ def test_stuck_for_a_moment_is_no_finding() -> None:
     assert not list(stuck_in_flight(over(lambda part: {"stuck": int(part < 0.6)})))
 
 
+def test_stuck_while_not_known() -> None:
+    """A system may need a while to tell: what it says then counts."""
+    window = over(lambda part: {"stuck": None if part < 0.8 else 3})
+    assert "3 jobs" in only(stuck_in_flight(window)).summary
+
+
 def test_stuck_without_any_worker_is_a_symptom_of_that() -> None:
     """The queue as a whole stands still."""
     finding = only(stuck_in_flight(still(ready=3, stuck=8, consumers=0)))
@@ -380,10 +386,10 @@ def test_visibility_timeout_without_workers_is_anothers_finding() -> None:
 
 @pytest.mark.parametrize(
     ("reserved", "idle_workers", "ready", "fires"),
-    [(4, 1, 0, True), (3, 1, 0, False), (4, 0, 0, False), (4, 1, 1, False)],
+    [(3, 1, 0, True), (2, 1, 0, False), (3, 0, 0, False), (3, 1, 1, False)],
 )
 def test_prefetch_hoard(reserved: int, idle_workers: int, ready: int, fires: bool) -> None:
-    """Four jobs in one hand, one hand empty, nothing left to take."""
+    """Three jobs in one hand, one hand empty, nothing left to take."""
     window = still(system="celery", ready=ready, reserved=reserved, idle=idle_workers, consumers=2)
     found = list(prefetch_hoard(window))
     assert bool(found) is fires
@@ -405,10 +411,10 @@ def test_what_was_not_looked_at_is_said() -> None:
 
 def test_the_use_of_slots() -> None:
     """Jobs in flight of the slots; saturated only when jobs wait long."""
-    (use,) = uses(still(ready=8, oldest=40.0, **BUSY))
+    (use,) = uses(still(ready=8, oldest=60.0, **BUSY))
     assert (use.used, use.limit, use.unit, use.state) == (4.0, 4.0, "slots", State.SATURATED)
     assert use.subject == "rq mail"
-    (young,) = uses(still(ready=8, oldest=29.0, **BUSY))
+    (young,) = uses(still(ready=8, oldest=59.0, **BUSY))
     assert young.state is State.BUSY
     (roomy,) = uses(still(slots=8, in_flight=2))
     assert (roomy.state, roomy.multiple) == (State.OK, 4.0)

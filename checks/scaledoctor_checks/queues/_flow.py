@@ -14,9 +14,15 @@ OVER = 9.0
 GROWN, GROWN_SHARE = 10, 0.05
 """More jobs, and more of what waited at first, than chance gives in one window."""
 
-LATE = 30.0
-"""Seconds of waiting below which nobody notices, whatever the depth: half of what peers alert on
-(Sidekiq latency and RabbitMQ head age 60 s, awesome-prometheus-alerts)."""
+LONG = 60.0
+"""Seconds of waiting on which peers alert: Sidekiq latency and RabbitMQ head age
+(awesome-prometheus-alerts). What is worked off within them is at work, not in need."""
+
+LATE = LONG / 2
+"""Seconds of waiting below which nobody notices a queue that grows, whatever its depth."""
+
+DEEP = 100
+"""Jobs that stand in for the wait where nothing tells it: Sidekiq's alert of the same peers."""
 
 SPARE = 1.2
 """Capacity over arrivals that works a backlog off: at 1.0 it stays for ever."""
@@ -61,6 +67,19 @@ class Flow:
         least = max(GROWN, GROWN_SHARE * self.readings[0].ready)
         first, second, third = self.thirds
         return self.seconds >= OVER and self.grown > least and first < second < third
+
+    @property
+    def never_drains(self) -> bool:
+        """It swells, and jobs wait long enough for somebody to notice."""
+        enough = self.queue.ready >= DEEP if self.late is None else self.late >= LATE
+        return self.swells and enough
+
+    @property
+    def needy(self) -> bool:
+        """It will not be worked off soon: it swells, waits long, or nobody is there to do it."""
+        if self.consumers == 0 and self.never_empty:
+            return self.queue.oldest is None or self.queue.oldest >= LATE
+        return self.never_drains or ((self.late or 0.0) >= LONG and self.drains > LONG)
 
     @property
     def wait(self) -> float | None:

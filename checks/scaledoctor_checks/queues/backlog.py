@@ -32,8 +32,6 @@ def backlog(
     info: HostInfo | None,
     /,
     *,
-    late: float = LATE,
-    deep: int = 100,
     critical: float = 1800.0,
     waiting: float = 0.5,
 ) -> Iterator[Finding]:
@@ -41,8 +39,8 @@ def backlog(
 
     Why: every new job waits longer than the one before it.
     How measured: the depth grew in each third of a window of 9 s and more, by more than 10 jobs
-    and 5 %, and jobs wait ``late`` seconds (``deep`` jobs where no wait is known); critical from
-    ``critical`` seconds. A burst grows once and is let pass. Workers needed = slots x arrivals /
+    and 5 %, and jobs wait for 30 s (100 jobs where no wait is known); critical from ``critical``
+    seconds. A burst grows once and is let pass. Workers needed = slots x arrivals /
     jobs done x 1.2. When ``waiting`` of the slots are workers that wait for a lock of the
     database, or for its full cores, more workers do not help, and what they wait for is the cause.
     Fix: more workers where they are busy and the database has room; first the database where they
@@ -54,11 +52,7 @@ def backlog(
     found = list(flows(window))
     every = sum(f.queue.ready for f in found)
     for flow in found:
-        if flow.consumers == 0 or flow.queue.paused or flow.idle or not flow.swells:
-            continue
-        if (flow.late if flow.late is not None else 0.0) < late and (
-            flow.late is not None or flow.queue.ready < deep
-        ):
+        if flow.consumers == 0 or flow.queue.paused or flow.idle or not flow.never_drains:
             continue
         shares = database.waits_for(flow.busy) if database else {}
         starved = {name: share for name, share in shares.items() if share >= waiting}

@@ -10,14 +10,14 @@ from scaledoctor_checks.queues._words import SOURCE, jobs
 
 @check("queue.prefetch-hoard", step=Step.OFFLOAD)
 def prefetch_hoard(
-    window: Window[Queues], /, *, least: int = 4, readings: float = 0.5
+    window: Window[Queues], /, *, least: int = 3, readings: float = 0.5
 ) -> Iterator[Finding]:
     """Workers hold jobs that they have not begun, while others are idle.
 
     Why: the jobs wait behind a long one in one worker's hands; no queue length shows them.
     How measured: in ``readings`` of all readings nothing waits in the queue, a worker has nothing
-    to do, and at least ``least`` jobs are handed out and not begun. Four is Celery's default
-    worker_prefetch_multiplier: fewer are in the hands of any worker between two jobs.
+    to do, and at least ``least`` jobs are handed out and not begun: Celery's default of four for
+    each slot (worker_prefetch_multiplier), less the one that may be running.
     Fix: hand out one job at a time.
     When to ignore: many very short jobs, where fetching costs more than working.
     References: Celery, Optimizing: Prefetch Limits; Dramatiq, worker prefetch.

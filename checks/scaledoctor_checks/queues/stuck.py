@@ -15,7 +15,7 @@ def stuck_in_flight(window: Window[Queues], /, *, least: int = 1) -> Iterator[Fi
 
     Why: no queue length shows them, nobody works on them, and they come back late or never.
     How measured: jobs taken and not finished whose worker has no heartbeat, lock or lease any
-    more, at least ``least`` of them at every reading of the second half of the window.
+    more, at least ``least`` of them at every reading of the second half of the window that can tell.
     Fix: start a worker, which takes the lost jobs back after the time-out; find out what kills
     the workers: a lack of memory, a deployment that does not wait for them.
     When to ignore: never; a worker that is only slow keeps its heartbeat.
@@ -23,7 +23,7 @@ def stuck_in_flight(window: Window[Queues], /, *, least: int = 1) -> Iterator[Fi
     """
     for flow in flows(window):
         later = flow.readings[len(flow.readings) // 2 :]
-        count = min(q.stuck or 0 for q in later)
+        count = min((q.stuck for q in later if q.stuck is not None), default=0)
         if count >= least:
             yield _finding(flow, count)
 

@@ -8,7 +8,7 @@ from scaledoctor.sources.postgres import Activity, Server
 from scaledoctor.sources.queues import Queues
 from scaledoctor_checks.postgres._words import duration
 from scaledoctor_checks.queues._database import Held, held
-from scaledoctor_checks.queues._flow import LATE, Flow, flows
+from scaledoctor_checks.queues._flow import Flow, flows
 from scaledoctor_checks.queues._words import drain, jobs, rates
 
 
@@ -29,7 +29,7 @@ def workers(
     How measured: jobs in flight over slots where the framework tells them; otherwise arrivals
     over what the workers did per second while jobs waited all the time, which is their capacity.
     A queue with jobs and without anybody to take them is full. Only a queue whose jobs wait for
-    30 s and more, or that grows steadily, is contended: one that drains is at work, not in need.
+    a minute and more, or that never drains, is contended: one that drains soon is at work.
     Thresholds: full from ``critical`` of the slots, so that a slot between two jobs counts as
     used; busy from ``warn``, where a queue with random arrivals starts to wait five services long.
     """
@@ -50,7 +50,6 @@ def _use(flow: Flow, database: Held | None, warn: float, critical: float) -> Use
         used, limit, unit = flow.arrival, flow.service, "jobs/s"
     else:
         return None
-    needy = flow.swells or (flow.late or 0.0) >= LATE
     return Use(
         used=used,
         limit=limit,
@@ -58,8 +57,8 @@ def _use(flow: Flow, database: Held | None, warn: float, critical: float) -> Use
         warn=warn,
         critical=critical,
         waiting=float(queue.ready),
-        contended=needy and not queue.paused,
-        waits_for=database.waits_for(flow.busy) if database and needy else {},
+        contended=flow.needy and not queue.paused,
+        waits_for=database.waits_for(flow.busy) if database and flow.needy else {},
         subject=queue.label,
         detail=_detail(flow, used, limit, unit) if queue.ready else "",
     )

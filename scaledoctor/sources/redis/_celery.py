@@ -92,7 +92,7 @@ async def read(db: Db, queues: Sequence[bytes]) -> list[Queue]:
                 # Early or late acknowledgement: a running task may be among the taken ones.
                 reserved=max(0, mine - later - (active or 0)) if taken.looked else 0,
                 idle=sum(not b.active for b in alive) if alive and not later else None,
-                stuck=mine if consumers == 0 else 0,
+                stuck=mine if consumers == 0 else 0 if consumers else None,
                 held=held if mine else None,
                 timeout=VISIBILITY,
             )
