@@ -106,8 +106,9 @@ def _sample(servers: Sequence[Server], i: int, waiting: float, sessions: int) ->
         for s in servers
     ]
     load = BackendLoad(
-        current=sum(one.current for one in found),
+        current=sum(one.current for one, s in zip(found, servers, strict=True) if s.row.usable),
         queued=_whole(waiting, i) + sum(one.queued for one in found),
+        parting=sum(one.current for one, s in zip(found, servers, strict=True) if not s.row.usable),
     )
     busy = tuple(one for one in found if one.current or one.queued or one.status != "UP")
     return HaproxyNow({"web": sessions}, {"app": load}, busy)

@@ -7,6 +7,8 @@ import pytest
 
 from scaledoctor.sdk import Confidence, Severity, State, Window
 from scaledoctor.sources.haproxy import HaproxyNow
+from scaledoctor.sources.pgbouncer import PoolerPools
+from scaledoctor.sources.pgbouncer.pools import pools_of
 from scaledoctor_checks.balancing.haproxy_errors import connect_errors, own_errors, server_errors
 from scaledoctor_checks.balancing.haproxy_limits import maxconn_reached
 from scaledoctor_checks.balancing.haproxy_queue import queueing, server_maxconn
@@ -212,7 +214,7 @@ def test_late_answers_name_their_server() -> None:
 )
 def test_a_backend_is_full_by_its_servers_maxconn(in_hand: float, state: State) -> None:
     stats, now = seen(*crowd(in_hand), samples=20)
-    (use,) = backend(now, stats, None)
+    (use,) = backend(now, stats, None, None)
     assert use.subject == "app"
     assert use.used == pytest.approx(2 * in_hand)
     assert (use.limit, use.state) == (4.0, state)
@@ -221,8 +223,16 @@ def test_a_backend_is_full_by_its_servers_maxconn(in_hand: float, state: State) 
 def test_a_backend_without_maxconn_has_no_limit() -> None:
     """The CSV shows one, fullconn, and it limits nothing."""
     stats, now = seen(server("s1", limit=5), server("s2"))
-    (use,) = backend(now, stats, None)
+    (use,) = backend(now, stats, None, None)
     assert use.limit is None
+
+
+def test_what_a_dead_server_keeps_takes_no_room_in_the_others() -> None:
+    """s2 hangs with its two requests; s1 has room for two and is half full."""
+    dead = server("s2", 100, 2.0, limit=2, status="DOWN")
+    stats, now = seen(server("s1", 100, 1.0, limit=2), dead)
+    (use,) = backend(now, stats, None, None)
+    assert (use.used, use.limit) == (1.0, 2.0)
 
 
 @pytest.mark.parametrize(("refused", "errors"), [(20, 20.0), (19, 0.0)])
@@ -230,7 +240,7 @@ def test_refused_requests_saturate_it_from_one_percent(refused: int, errors: flo
     """Of 2,000 with a limit; late answers of servers are not refusals."""
     stats, now = seen(server("s1", limit=50), server("s2", limit=50), errors=500,
                       failed_connects=refused, failed_answers=480)  # fmt: skip
-    (use,) = backend(now, stats, None)
+    (use,) = backend(now, stats, None, None)
     assert use.errors == errors
     assert (use.state is State.SATURATED) is bool(errors)
 
@@ -238,11 +248,22 @@ def test_refused_requests_saturate_it_from_one_percent(refused: int, errors: flo
 def test_requests_that_wait_for_a_lock_are_counted() -> None:
     """Two requests in hand, and one session that waits."""
     stats, now = seen(server("s1", in_hand=2.0))
-    (use,) = backend(now, stats, still(active(1), blocked(2, 1)))
+    (use,) = backend(now, stats, None, still(active(1), blocked(2, 1)))
     assert use.waits_for == {"postgres.locks": 0.5}
     idle = seen(server("s1", in_hand=0.0))
-    (use,) = backend(idle[1], idle[0], still(blocked(2, 1)))
+    (use,) = backend(idle[1], idle[0], None, still(blocked(2, 1)))
     assert use.waits_for == {}
+
+
+def test_requests_that_wait_for_a_pool_are_counted_by_pool() -> None:
+    """Four in hand; three clients wait for one pool and one for another, in every other sample."""
+    stats, now = seen(server("s1", in_hand=4.0))
+    pools = pools_of(
+        [{"database": "shop", "user": "web", "cl_waiting": 3},
+         {"database": "shop", "user": "jobs", "cl_waiting": 1}, {"database": "x", "user": "y"}]
+    )  # fmt: skip
+    (use,) = backend(now, stats, Window.of(pools, PoolerPools(())), None)
+    assert use.waits_for == {"pgbouncer.pool:shop/web": 0.375, "pgbouncer.pool:shop/jobs": 0.125}
 
 
 def test_frontends_and_the_process_have_sessions() -> None:
@@ -262,4 +283,4 @@ def test_a_hundred_backends_are_enough_for_the_table() -> None:
     many = tuple(replace(stats.last.backends[0], name=f"b{i}") for i in range(300))
     window = Window.of(replace(stats.last, backends=many))
     busy = HaproxyNow({}, {"b7": now.last.backends["app"]}, ())
-    assert len(list(backend(Window.of(busy), window, None))) == 100
+    assert len(list(backend(Window.of(busy), window, None, None))) == 100

@@ -12,6 +12,7 @@ from scaledoctor.sources.haproxy import (
     HaproxyNow,
     HaproxyStats,
 )
+from scaledoctor.sources.haproxy_cfg import HaproxyCfg
 from scaledoctor_checks.balancing._balance import Member
 
 SOURCE = "show stat"
@@ -138,9 +139,13 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Means of one backend: requests at its servers, in its queues, samples with a queue."""
+    """Means of one backend: requests at its servers, in its queues, samples with a queue.
+
+    ``usable`` are those at servers that can take more; a server that went down keeps its own.
+    """
 
     in_flight: float
+    usable: float
     waiting: float
     queueing: float
 
@@ -243,7 +248,7 @@ def _served(
 def _group(
     first: Backend, last: Backend, load: Load | None, samples: int, servers: Sequence[Served]
 ) -> Group:
-    load = load or Load(0.0, 0.0, 0.0)
+    load = load or Load(0.0, 0.0, 0.0, 0.0)
     return Group(
         row=last,
         grown=_grown(first, last, BACKEND_COUNTERS),
@@ -263,12 +268,24 @@ def loads(now: Window[HaproxyNow]) -> dict[str, Load]:
             seen.setdefault(name, []).append(load)
     return {
         name: Load(
-            in_flight=sum(one.current for one in known) / len(now),
+            in_flight=sum(one.current + one.parting for one in known) / len(now),
+            usable=sum(one.current for one in known) / len(now),
             waiting=sum(one.queued for one in known) / len(now),
             queueing=sum(one.queued > 0 for one in known) / len(now),
         )
         for name, known in seen.items()
     }
+
+
+def algorithm(group: Group, cfg: HaproxyCfg | None) -> str:
+    """How a backend balances, by itself or by haproxy.cfg; empty when neither tells."""
+    if group.row.algorithm or cfg is None:
+        return group.row.algorithm
+    mine = [s for s in cfg.proxies if s.name == group.row.name and s.kind != "frontend"]
+    if not mine:
+        return ""
+    line = cfg.setting(mine[0], "balance")
+    return line.words[1] if line and len(line.words) > 1 else "roundrobin"
 
 
 def busiest(now: Window[HaproxyNow], sessions: float) -> Mapping[str, float]:

@@ -16,6 +16,8 @@ RELOAD = "haproxy -c -f /etc/haproxy/haproxy.cfg && systemctl reload haproxy"
 
 def milliseconds(seconds: float) -> str:
     """8 ms, 0.25 s: what a request takes."""
+    if seconds < 0.001:
+        return "less than 1 ms"
     return f"{seconds * 1000:.0f} ms" if seconds < 0.1 else f"{seconds:.2g} s"
 
 

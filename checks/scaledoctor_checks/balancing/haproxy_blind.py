@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Kind, Severity, Step, check
 from scaledoctor.sources.haproxy import HaproxyStats
+from scaledoctor.sources.haproxy_cfg import HaproxyCfg
 from scaledoctor_checks.balancing._haproxy import SOURCE
 
 
@@ -38,20 +39,22 @@ def servers_unlisted(stats: HaproxyStats, /) -> Iterator[Finding]:
 
 
 @check("haproxy.algorithm-unseen", step=Step.IDENTIFY)
-def algorithm_unseen(stats: HaproxyStats, /) -> Iterator[Finding]:
+def algorithm_unseen(stats: HaproxyStats, cfg: HaproxyCfg | None, /) -> Iterator[Finding]:
     """HAProxy does not tell how it balances.
 
     Why: without the algorithm an uneven spread cannot be told from one that is meant.
-    How measured: the columns algo and cookie are empty for every backend with servers.
+    How measured: the columns algo and cookie are empty for every backend with servers, and
+    there is no --haproxy-cfg that tells instead.
     Fix: stats show-legends on the page, or a socket of level operator.
-    When to ignore: when --haproxy-cfg is given as well.
+    When to ignore: when nothing is spread unevenly.
     References: HAProxy, configuration manual, "stats show-legends", "stats socket ... level".
     """
     members = [b for b in stats.backends if b.servers]
-    if members and not any(b.algorithm for b in members):
+    if members and cfg is None and not any(b.algorithm for b in members):
+        count = f"{len(members)} backends" if len(members) > 1 else f"backend {members[0].name}"
         yield _blind(
             "balance",
-            f"how {len(members)} backends balance is not shown at this level",
+            f"the balancing algorithm of {count} is not shown at this level",
             Evidence("backends whose algorithm is hidden", float(len(members)), source=SOURCE),
             Fix(
                 "Show the algorithms, on the page or on a socket for scans",

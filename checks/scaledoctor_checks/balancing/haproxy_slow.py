@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Severity, Step, Window, check
 from scaledoctor.sources.haproxy import HaproxyNow, HaproxyStats
+from scaledoctor.sources.haproxy_cfg import HaproxyCfg
 from scaledoctor_checks.balancing._balance import SLOWER, SLOWER_BY, TIMED, Laggard, laggards
 from scaledoctor_checks.balancing._bounded import bounded
 from scaledoctor_checks.balancing._haproxy import (
@@ -11,6 +12,7 @@ from scaledoctor_checks.balancing._haproxy import (
     Group,
     Served,
     Traffic,
+    algorithm,
     traffic,
 )
 from scaledoctor_checks.balancing._haproxy_words import last_check, milliseconds, runtime, setting
@@ -20,6 +22,7 @@ from scaledoctor_checks.balancing._haproxy_words import last_check, milliseconds
 def slow_server(
     stats: Window[HaproxyStats],
     now: Window[HaproxyNow],
+    cfg: HaproxyCfg | None,
     /,
     *,
     times: float = SLOWER,
@@ -42,7 +45,7 @@ def slow_server(
     """
     found = traffic(stats, now)
     yield from bounded(
-        _slow(group, server, laggard, found, high)
+        _slow(group, server, laggard, found, high, algorithm(group, cfg))
         for group in found.groups
         for laggard in laggards(
             [s.member for s in group.steady], slower=times, slower_by=seconds
@@ -59,7 +62,7 @@ def _long_lived(group: Group, server: Served, laggard: Laggard) -> bool:
 
 
 def _slow(
-    group: Group, server: Served, laggard: Laggard, all_of_it: Traffic, high: float
+    group: Group, server: Served, laggard: Laggard, all_of_it: Traffic, high: float, how: str
 ) -> Finding:
     excess = laggard.excess / server.window
     share = min(1.0, excess / group.in_flight) if group.in_flight else 0.0
@@ -81,10 +84,9 @@ def _slow(
             Evidence("requests in hand there, mean", server.in_flight, "requests", None, SOURCE),
             Evidence("requests that it got", server.requests, f"of {group.requests:.0f}", None,
                      SOURCE),
-            Evidence("balancing", group.row.algorithm or "not shown at this level",
-                     source=SOURCE),
+            Evidence("balancing", how or "not shown at this level", source=SOURCE),
         ),
-        fixes=tuple(_fixes(group, server)),
+        fixes=tuple(_fixes(group, server, how)),
         explains={group.key: share},
         impact=impact,
     )  # fmt: skip
@@ -94,7 +96,7 @@ def _check(server: Served) -> str:
     return last_check(server.row)
 
 
-def _fixes(group: Group, server: Served) -> Iterator[Fix]:
+def _fixes(group: Group, server: Served, how: str) -> Iterator[Fix]:
     yield Fix(
         f"Drain {server.key}, and look at that machine",
         (runtime(f"set server {server.key} state drain"),),
@@ -103,12 +105,11 @@ def _fixes(group: Group, server: Served) -> Iterator[Fix]:
         verify=runtime("show stat") + f" | grep {server.row.name},  # scur falls to 0",
         undo=runtime(f"set server {server.key} state ready"),
     )
-    if group.row.algorithm != "leastconn":
-        now = f"balance {group.row.algorithm}" if group.row.algorithm else "the balance before"
+    if how != "leastconn":
         yield setting(
             "Balance by open requests, so that a slow server gets fewer",
             (f"# in backend {group.row.name}", "balance leastconn"),
             risk="a server that fails quickly draws requests: check for 5xx as well",
             verify="scaledoctor scan: the time in the backend falls",
-            undo=f"{now}, and reload",
+            undo=f"balance {how}, and reload" if how else "the balance line before, and reload",
         )

@@ -18,7 +18,7 @@ from scaledoctor_checks.balancing._balance import (
     laggards,
 )
 from scaledoctor_checks.balancing._bounded import bounded
-from scaledoctor_checks.balancing._haproxy import SOURCE, Group, Traffic, traffic
+from scaledoctor_checks.balancing._haproxy import SOURCE, Group, Traffic, algorithm, traffic
 from scaledoctor_checks.balancing._haproxy_words import runtime, setting
 
 HASHES = ("source", "uri", "url_param", "hdr", "rdp-cookie", "hash")
@@ -79,18 +79,8 @@ def uneven(
     yield from bounded(
         _uneven(group, spread, everything, medium, high)
         for group in everything.groups
-        if (spread := _spread(group, group.row.algorithm or _written(cfg, group), limits))
+        if (spread := _spread(group, algorithm(group, cfg), limits))
     )
-
-
-def _written(cfg: HaproxyCfg | None, group: Group) -> str:
-    """The algorithm as haproxy.cfg has it; roundrobin where it says nothing."""
-    sections = cfg.proxies if cfg else ()
-    mine = next((s for s in sections if s.name == group.row.name and s.kind != "frontend"), None)
-    if cfg is None or mine is None:
-        return ""
-    line = cfg.setting(mine, "balance")
-    return line.words[1] if line and len(line.words) > 1 else "roundrobin"
 
 
 def fair_members(group: Group) -> list[Member]:
@@ -110,25 +100,25 @@ def pinned_share(members: Sequence[Member]) -> float:
     return sum(m.pinned for m in members) / total if total else 0.0
 
 
-def _spread(group: Group, algorithm: str, limits: tuple[float, float, float]) -> _Spread | None:
+def _spread(group: Group, algo: str, limits: tuple[float, float, float]) -> _Spread | None:
     members = fair_members(group)
-    if algorithm.startswith("leastconn"):
+    if algo.startswith("leastconn"):
         found = by_work(members)
     else:
         per_member, chance, deviation = limits
         found = imbalance(members, per_member=per_member, chance=chance, deviation=deviation)
         timed = sum(m.seen for m in members) >= per_member * len(members)
-        if found and not algorithm and timed and by_work(members, deviation=deviation) is None:
+        if found and not algo and timed and by_work(members, deviation=deviation) is None:
             return None  # it looks like least connections: the work is even
     if found is None:
         return None
-    reason = "hash" if algorithm.startswith(HASHES) else ""
+    reason = "hash" if algo.startswith(HASHES) else ""
     hot = max((m for m in members if m.weight), key=lambda m: m.requests / m.weight)
     delayed, idle = _effect(group, members, hot)
     return _Spread(
         found=found,
         reason="persistence" if pinned_share(members) >= 0.5 else reason,
-        algorithm=algorithm,
+        algorithm=algo,
         hot=hot,
         in_flight=next(s.in_flight for s in group.steady if s.row.name == hot.name),
         delayed=delayed,

@@ -1,9 +1,11 @@
 """HAProxy's resources: requests at the backends, sessions of frontends and of the process."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from scaledoctor.sdk import Step, Use, Window, resource
 from scaledoctor.sources.haproxy import Backend, HaproxyInfo, HaproxyNow, HaproxyStats
+from scaledoctor.sources.pgbouncer import PoolerPools
 from scaledoctor.sources.postgres import Activity
 from scaledoctor_checks.balancing._haproxy import Load, busiest, loads
 
@@ -15,6 +17,7 @@ ROWS = 100
 def backend(
     now: Window[HaproxyNow],
     stats: Window[HaproxyStats],
+    pools: Window[PoolerPools] | None,
     activity: Window[Activity] | None,
     /,
     *,
@@ -24,21 +27,22 @@ def backend(
 ) -> Iterator[Use]:
     """Requests at a backend's servers, of the sum of their maxconn.
 
-    How measured: mean requests that the servers have in hand; waiting are those in the queues of
-    the backend and its servers. Without maxconn on every server there is no limit: what the page
-    shows as a backend's limit is its fullconn, which limits nothing. Errors are requests that
-    HAProxy answered with 503 itself, from ``refused`` of them on. What waits further down is
-    measured in the same window: sessions blocked by locks.
+    How measured: mean requests in hand of the servers that can take more; waiting are those in
+    the queues of the backend and its servers. Without maxconn on every server there is no limit:
+    what the page shows as a backend's limit is its fullconn, which limits nothing. Errors are
+    requests that HAProxy answered with 503 itself, from ``refused`` of them on. What waits
+    further down is measured in the same window: clients that wait for a pool of PgBouncer,
+    sessions blocked by locks.
     Thresholds: servers are full together, and requests come in bunches, hence ``warn`` and
     ``critical`` below 1.
     """
     found = loads(now)
-    idle = Load(0.0, 0.0, 0.0)
-    deeper = _deeper(sum(load.in_flight for load in found.values()), activity)
+    idle = Load(0.0, 0.0, 0.0, 0.0)
+    deeper = _deeper(sum(load.in_flight for load in found.values()), pools, activity)
     first = {b.name: b for b in stats.first.backends}
     uses = [
         Use(
-            used=found.get(last.name, idle).in_flight,
+            used=found.get(last.name, idle).usable,
             limit=float(last.limit) if last.limit else None,
             unit="requests in hand",
             warn=warn,
@@ -55,12 +59,17 @@ def backend(
     yield from uses[:ROWS]
 
 
-def _deeper(in_hand: float, activity: Window[Activity] | None) -> Mapping[str, float]:
-    """Share of the requests in hand that wait for a lock in PostgreSQL."""
-    if not in_hand or activity is None:
-        return {}
-    blocked = activity.mean(lambda a: sum(s.blocked for s in a.sessions))
-    return {"postgres.locks": min(1.0, blocked / in_hand)} if blocked else {}
+def _deeper(
+    in_hand: float, pools: Window[PoolerPools] | None, activity: Window[Activity] | None
+) -> Mapping[str, float]:
+    """Share of the requests in hand that wait for a pool of PgBouncer, or for a lock."""
+    waiting: dict[str, float] = defaultdict(float)
+    for sample in pools or ():
+        for pool in sample.pools:
+            waiting[f"pgbouncer.pool:{pool.key}"] += pool.waiting / len(pools or ())
+    if activity is not None:
+        waiting["postgres.locks"] = activity.mean(lambda a: sum(s.blocked for s in a.sessions))
+    return {key: min(1.0, mean / in_hand) for key, mean in waiting.items() if mean and in_hand}
 
 
 def _refused(first: Backend, last: Backend, share: float) -> float:

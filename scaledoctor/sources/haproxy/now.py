@@ -16,10 +16,11 @@ SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class BackendLoad:
-    """Requests at a backend's servers, and in its queues."""
+    """Requests at a backend's servers, in its queues, and at servers that get no new ones."""
 
     current: int
     queued: int
+    parting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def _now(haproxy: HaproxySession, text: str) -> HaproxyNow:
     sessions: dict[str, int] = {}
     current: dict[str, int] = defaultdict(int)
     queued: dict[str, int] = defaultdict(int)
+    parting: dict[str, int] = defaultdict(int)
     servers: list[ServerLoad] = []
     for row in found:
         proxy = haproxy.text(row["pxname"])
@@ -79,18 +81,18 @@ def _now(haproxy: HaproxySession, text: str) -> HaproxyNow:
                 proxy, haproxy.text(row["svname"]), number(row, "scur"), number(row, "qcur"),
                 haproxy.text(row.get("status", "")),
             )  # fmt: skip
-            current[proxy] += load.current
             queued[proxy] += load.queued
             able = load.status.startswith(("UP", "no check")) and number(row, "weight") > 0
+            (current if able else parting)[proxy] += load.current
             busy = load.current or load.queued or not able
             if busy and (row["pxname"], row["svname"]) in listed:
                 servers.append(load)
     return HaproxyNow(
         sessions=sessions,
         backends={
-            proxy: BackendLoad(current[proxy], queued[proxy])
+            proxy: BackendLoad(current[proxy], queued[proxy], parting[proxy])
             for proxy in queued
-            if current[proxy] or queued[proxy]
+            if current[proxy] or queued[proxy] or parting[proxy]
         },
         servers=tuple(servers),
     )
