@@ -254,11 +254,10 @@ def _carries(port: int) -> None:
             assert row is not None
             assert re.fullmatch("team[01]", row[0])
         console = stack.enter_context(
-            psycopg.connect(
-                f"{where} user=scan dbname=pgbouncer", autocommit=True, row_factory=dict_row
-            )
+            psycopg.connect(f"{where} user=scan dbname=pgbouncer", autocommit=True)
         )
-        modes = {row["user"]: row["pool_mode"] for row in console.execute("SHOW POOLS")}
+        pools = console.cursor(row_factory=dict_row).execute("SHOW POOLS").fetchall()
+    modes = {row["user"]: row["pool_mode"] for row in pools}
     assert modes["team0"] == "transaction"
 
 
