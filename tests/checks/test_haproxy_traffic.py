@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from scaledoctor.sdk import Confidence, Severity, State, Window
+from scaledoctor.sdk import Confidence, Reach, Severity, State, Window
 from scaledoctor.sources.haproxy import HaproxyNow
+from scaledoctor.sources.host import Processes
+from scaledoctor.sources.host.processes import Process
 from scaledoctor.sources.pgbouncer import PoolerPools
 from scaledoctor.sources.pgbouncer.pools import pools_of
 from scaledoctor_checks.balancing.haproxy_errors import connect_errors, own_errors, server_errors
@@ -214,7 +216,7 @@ def test_late_answers_name_their_server() -> None:
 )
 def test_a_backend_is_full_by_its_servers_maxconn(in_hand: float, state: State) -> None:
     stats, now = seen(*crowd(in_hand), samples=20)
-    (use,) = backend(now, stats, None, None)
+    (use,) = backend(now, stats, None, None, None, None)
     assert use.subject == "app"
     assert use.used == pytest.approx(2 * in_hand)
     assert (use.limit, use.state) == (4.0, state)
@@ -223,7 +225,7 @@ def test_a_backend_is_full_by_its_servers_maxconn(in_hand: float, state: State) 
 def test_a_backend_without_maxconn_has_no_limit() -> None:
     """The CSV shows one, fullconn, and it limits nothing."""
     stats, now = seen(server("s1", limit=5), server("s2"))
-    (use,) = backend(now, stats, None, None)
+    (use,) = backend(now, stats, None, None, None, None)
     assert use.limit is None
 
 
@@ -231,7 +233,7 @@ def test_what_a_dead_server_keeps_takes_no_room_in_the_others() -> None:
     """s2 hangs with its two requests; s1 has room for two and is half full."""
     dead = server("s2", 100, 2.0, limit=2, status="DOWN")
     stats, now = seen(server("s1", 100, 1.0, limit=2), dead)
-    (use,) = backend(now, stats, None, None)
+    (use,) = backend(now, stats, None, None, None, None)
     assert (use.used, use.limit) == (1.0, 2.0)
 
 
@@ -240,7 +242,7 @@ def test_refused_requests_saturate_it_from_one_percent(refused: int, errors: flo
     """Of 2,000 with a limit; late answers of servers are not refusals."""
     stats, now = seen(server("s1", limit=50), server("s2", limit=50), errors=500,
                       failed_connects=refused, failed_answers=480)  # fmt: skip
-    (use,) = backend(now, stats, None, None)
+    (use,) = backend(now, stats, None, None, None, None)
     assert use.errors == errors
     assert (use.state is State.SATURATED) is bool(errors)
 
@@ -248,10 +250,10 @@ def test_refused_requests_saturate_it_from_one_percent(refused: int, errors: flo
 def test_requests_that_wait_for_a_lock_are_counted() -> None:
     """Two requests in hand, and one session that waits."""
     stats, now = seen(server("s1", in_hand=2.0))
-    (use,) = backend(now, stats, None, still(active(1), blocked(2, 1)))
+    (use,) = backend(now, stats, None, still(active(1), blocked(2, 1)), None, None)
     assert use.waits_for == {"postgres.locks": 0.5}
     idle = seen(server("s1", in_hand=0.0))
-    (use,) = backend(idle[1], idle[0], None, still(blocked(2, 1)))
+    (use,) = backend(idle[1], idle[0], None, still(blocked(2, 1)), None, None)
     assert use.waits_for == {}
 
 
@@ -262,8 +264,22 @@ def test_requests_that_wait_for_a_pool_are_counted_by_pool() -> None:
         [{"database": "shop", "user": "web", "cl_waiting": 3},
          {"database": "shop", "user": "jobs", "cl_waiting": 1}, {"database": "x", "user": "y"}]
     )  # fmt: skip
-    (use,) = backend(now, stats, Window.of(pools, PoolerPools(())), None)
+    (use,) = backend(now, stats, Window.of(pools, PoolerPools(())), None, None, None)
     assert use.waits_for == {"pgbouncer.pool:shop/web": 0.375, "pgbouncer.pool:shop/jobs": 0.125}
+
+
+@pytest.mark.parametrize(("port", "share"), [(0, 0.75), (8404, 0.75), (None, None)])
+def test_requests_that_wait_for_a_core_are_counted_where_they_are_served(
+    port: int | None, share: float | None
+) -> None:
+    """Three tasks of the service wait for a core all the time, and four requests are in hand."""
+    stats, now = seen(server("s1", in_hand=4.0))
+    begin = Process(7, "haproxy", cpu=0.0, waited=0.0, own=False, ran=0.0)
+    end = replace(begin, cpu=10.0, waited=30.0, ran=10.0)
+    busy = Window(((0.0, Processes((begin,))), (10.0, Processes((end,)))))
+    reach = Reach(True, 0.01, local_port=port)
+    (use,) = backend(now, stats, None, None, busy, reach)
+    assert use.waits_for.get("host.cpu") == share
 
 
 def test_frontends_and_the_process_have_sessions() -> None:
@@ -283,4 +299,4 @@ def test_a_hundred_backends_are_enough_for_the_table() -> None:
     many = tuple(replace(stats.last.backends[0], name=f"b{i}") for i in range(300))
     window = Window.of(replace(stats.last, backends=many))
     busy = HaproxyNow({}, {"b7": now.last.backends["app"]}, ())
-    assert len(list(backend(Window.of(busy), window, None, None))) == 100
+    assert len(list(backend(Window.of(busy), window, None, None, None, None))) == 100

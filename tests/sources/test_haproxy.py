@@ -267,8 +267,9 @@ GREETING = "Name: HAProxy\nVersion: 2.0.0\nUptime_sec: 5\n\n"
         (HEADER + "app,s1,0,0,,5,UP,1,2,\n", "the socket was closed in between"),
         (HEADER + "\n", "HAProxy shows no proxy here"),
         ("\n", "the answer is empty"),
+        (HEADER + "a,b,0,0,,5,UP,1,2,\n" * 250_000 + "\n", "more than 250,000 lines"),
     ],
-    ids=["a short line", "in a line", "between lines", "no proxy", "empty"],
+    ids=["a short line", "in a line", "between lines", "no proxy", "empty", "endless"],
 )
 def test_statistics_that_end_early_are_no_statistics(
     answer: str, told: str, tmp_path: Path
@@ -296,6 +297,17 @@ def test_the_csv_of_an_old_version_lacks_columns() -> None:
     assert count(server, "scur") == 3
     assert count(server, "chkdown") is None
     assert count(backend, "scur") is None
+
+
+@pytest.mark.live
+def test_names_cannot_carry_commands(tmp_path: Path) -> None:
+    """A name becomes part of what people paste; HAProxy's own have letters, digits and _-.: ."""
+    evil = HEADER + "app'; rm -rf /;'\x1b[31m,$(id)`id`,0,0,,5,UP,1,2,\n\n"
+    answers = {b"show info\n": GREETING.encode(), b"show stat\n": evil.encode()}
+    with answering(answers, tmp_path / "s") as place:
+        stats: HaproxyStats = read(place).samples["HaproxyStats"][0][1]
+    assert stats.servers[0].proxy == "app???rm?-rf??????31m"
+    assert stats.servers[0].name == "??id??id?"
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from scaledoctor.sdk import Step, Use, Window, resource
+from scaledoctor.sdk import Reach, Step, Use, Window, resource
 from scaledoctor.sources.haproxy import Backend, HaproxyInfo, HaproxyNow, HaproxyStats
+from scaledoctor.sources.host import Processes
 from scaledoctor.sources.pgbouncer import PoolerPools
 from scaledoctor.sources.postgres import Activity
 from scaledoctor_checks.balancing._haproxy import Load, busiest, loads
+from scaledoctor_checks.host._groups import runnable
 
 ROWS = 100
 """Backends and frontends in the table, the fullest first; a thousand would hide the full ones."""
@@ -19,6 +21,8 @@ def backend(
     stats: Window[HaproxyStats],
     pools: Window[PoolerPools] | None,
     activity: Window[Activity] | None,
+    processes: Window[Processes] | None,
+    reach: Reach | None,
     /,
     *,
     warn: float = 0.75,
@@ -32,13 +36,15 @@ def backend(
     what the page shows as a backend's limit is its fullconn, which limits nothing. Errors are
     requests that HAProxy answered with 503 itself, from ``refused`` of them on. What waits
     further down is measured in the same window: clients that wait for a pool of PgBouncer,
-    sessions blocked by locks.
+    sessions blocked by locks, and where HAProxy runs on this machine, the service's tasks that
+    wait for a core.
     Thresholds: servers are full together, and requests come in bunches, hence ``warn`` and
     ``critical`` below 1.
     """
     found = loads(now)
     idle = Load(0.0, 0.0, 0.0, 0.0)
-    deeper = _deeper(sum(load.in_flight for load in found.values()), pools, activity)
+    local = processes if reach is not None and reach.local_port is not None else None
+    deeper = _deeper(sum(load.in_flight for load in found.values()), pools, activity, local)
     first = {b.name: b for b in stats.first.backends}
     uses = [
         Use(
@@ -60,15 +66,20 @@ def backend(
 
 
 def _deeper(
-    in_hand: float, pools: Window[PoolerPools] | None, activity: Window[Activity] | None
+    in_hand: float,
+    pools: Window[PoolerPools] | None,
+    activity: Window[Activity] | None,
+    processes: Window[Processes] | None,
 ) -> Mapping[str, float]:
-    """Share of the requests in hand that wait for a pool of PgBouncer, or for a lock."""
+    """Share of the requests in hand that wait for a pool of PgBouncer, a lock, or a core."""
     waiting: dict[str, float] = defaultdict(float)
     for sample in pools or ():
         for pool in sample.pools:
             waiting[f"pgbouncer.pool:{pool.key}"] += pool.waiting / len(pools or ())
     if activity is not None:
         waiting["postgres.locks"] = activity.mean(lambda a: sum(s.blocked for s in a.sessions))
+    if processes is not None:
+        waiting["host.cpu"] = runnable(processes)
     return {key: min(1.0, mean / in_hand) for key, mean in waiting.items() if mean and in_hand}
 
 

@@ -110,6 +110,19 @@ def starved(window: Window[Processes]) -> float | None:
 
     None below 5 % of a core, or where the kernel does not tell.
     """
+    ran, waited = _scheduled(window)
+    if window.seconds <= 0 or ran < 0.05 * window.seconds:
+        return None
+    return waited / (ran + waited)
+
+
+def runnable(window: Window[Processes]) -> float:
+    """Tasks of the service that wait for a core, on average; 0 where the kernel does not tell."""
+    return _scheduled(window)[1] / window.seconds if window.seconds > 0 else 0.0
+
+
+def _scheduled(window: Window[Processes]) -> tuple[float, float]:
+    """Seconds in which the service ran, and in which it waited for a core."""
     service = members(window.last)
     before = {p.pid: p for p in window.first.processes}
     ran = waited = 0.0
@@ -118,9 +131,7 @@ def starved(window: Window[Processes]) -> float | None:
             first = before.get(process.pid)
             ran += max(0.0, process.ran - ((first.ran if first else 0.0) or 0.0))
             waited += max(0.0, process.waited - ((first.waited if first else 0.0) or 0.0))
-    if window.seconds <= 0 or ran < 0.05 * window.seconds:
-        return None
-    return waited / (ran + waited)
+    return ran, waited
 
 
 def _used(window: Window[Processes]) -> Iterator[tuple[float, Process]]:

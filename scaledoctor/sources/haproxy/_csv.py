@@ -10,6 +10,9 @@ FRONTEND, BACKEND, SERVER = "0", "1", "2"
 
 HEADER = "# pxname,svname,"
 
+MOST_ROWS = 250_000
+"""Twice as many as fit into the largest answer that is real, which has long lines."""
+
 Row = Mapping[str, str]
 """One line of the CSV by column."""
 
@@ -40,6 +43,8 @@ def rows(text: str) -> Iterator[Row]:
         for fields in reader:
             if not fields:
                 continue
+            if reader.line_num > MOST_ROWS:
+                raise Unavailable(f"HAProxy's CSV has more than {MOST_ROWS:,} lines")
             if len(fields) < len(names):
                 raise Unavailable(f"HAProxy's CSV is cut off in line {reader.line_num}")
             row = dict(zip(names, fields, strict=False))

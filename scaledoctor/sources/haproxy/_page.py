@@ -16,6 +16,9 @@ NOBODY = ";scope=scaledoctor:nobody"
 """Limits the page to proxies with that in their name: 20 characters at most, of those that a
 proxy's name may have, or HAProxy shows all of them: 20 MB for 10,000 servers."""
 
+HEAD = 20_000
+"""Characters of the page in which the process's line stands; style sheet included, 9,000."""
+
 _FIELDS: Mapping[str, str] = {
     "Version": r"HAProxy version ([\w.+~-]+)",
     "Pid": r"<b>pid = </b> *(\d+)",
@@ -63,7 +66,8 @@ class Page:
 
     async def info(self) -> Mapping[str, str]:
         """The process's line, with the names that ``show info`` gives its values."""
-        text = (await self.http.reading(paths(self.http.url)[1] + NOBODY)).text
+        page = await self.http.reading(paths(self.http.url)[1] + NOBODY)
+        text = page.text[:HEAD]
         found = {
             name: match.group(1)
             for name, pattern in _FIELDS.items()

@@ -71,14 +71,14 @@ def _now(haproxy: HaproxySession, text: str) -> HaproxyNow:
     parting: dict[str, int] = defaultdict(int)
     servers: list[ServerLoad] = []
     for row in found:
-        proxy = haproxy.text(row["pxname"])
+        proxy = haproxy.name(row["pxname"])
         if row["type"] == FRONTEND:
             sessions[proxy] = number(row, "scur")
         elif row["type"] == BACKEND:
             queued[proxy] += number(row, "qcur")
         elif row["type"] == SERVER:
             load = ServerLoad(
-                proxy, haproxy.text(row["svname"]), number(row, "scur"), number(row, "qcur"),
+                proxy, haproxy.name(row["svname"]), number(row, "scur"), number(row, "qcur"),
                 haproxy.text(row.get("status", "")),
             )  # fmt: skip
             queued[proxy] += load.queued

@@ -1,5 +1,6 @@
 """HAProxy as a target: its stats page, or its stats socket, read-only either way."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]
 """Proxy and server."""
+
+_FOREIGN = re.compile(r"[^A-Za-z0-9_.:-]")
+"""What HAProxy refuses in a name; whoever answers in its place may send it."""
 
 
 @dataclass
@@ -33,6 +37,10 @@ class HaproxySession:
     clean: dict[str, str] = field(default_factory=dict)
     held: "HaproxyNow | None" = None
     hold_until: float = 0.0
+
+    def name(self, value: str) -> str:
+        """As :meth:`text`, with HAProxy's own letters only: names become part of commands."""
+        return self.text(_FOREIGN.sub("?", value))
 
     def text(self, value: str) -> str:
         """Mask secrets in a name or message and cut it to a line's length, each text once."""

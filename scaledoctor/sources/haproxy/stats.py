@@ -169,7 +169,7 @@ def _stats(haproxy: HaproxySession, text: str) -> HaproxyStats:
 
 def _frontend(haproxy: HaproxySession, row: Row) -> Frontend:
     return Frontend(
-        name=haproxy.text(row["pxname"]),
+        name=haproxy.name(row["pxname"]),
         mode=row.get("mode", ""),
         current=number(row, "scur"),
         limit=count(row, "slim"),
@@ -183,7 +183,7 @@ def _backend(haproxy: HaproxySession, row: Row, members: list[BackendServer]) ->
     limits = [s.limit for s in members if s.usable]
     known = [limit for limit in limits if limit is not None]
     return Backend(
-        name=haproxy.text(row["pxname"]),
+        name=haproxy.name(row["pxname"]),
         mode=row.get("mode", ""),
         algorithm=haproxy.text(row.get("algo", "")),
         cookie=haproxy.text(row.get("cookie", "")),
@@ -203,8 +203,8 @@ def _backend(haproxy: HaproxySession, row: Row, members: list[BackendServer]) ->
 
 def _server(haproxy: HaproxySession, row: Row) -> BackendServer:
     return BackendServer(
-        proxy=haproxy.text(row["pxname"]),
-        name=haproxy.text(row["svname"]),
+        proxy=haproxy.name(row["pxname"]),
+        name=haproxy.name(row["svname"]),
         status=haproxy.text(row.get("status", "")),
         check=row.get("check_status", "").removeprefix("* ")[:20],  # "* ": one is under way
         code=count(row, "check_code"),
