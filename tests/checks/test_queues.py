@@ -190,7 +190,13 @@ def test_backlog_needs_a_window(seconds: float, fires: bool) -> None:
 @pytest.mark.parametrize(("age", "fires"), [(29.9, False), (30.0, True)])
 def test_backlog_by_age(age: float, fires: bool) -> None:
     """It grows, but nobody notices yet."""
-    assert bool(never(growing(400, 500, oldest=age, **BUSY))) is fires
+    assert bool(never(growing(400, 500, service=50.0, oldest=age, **BUSY))) is fires
+
+
+@pytest.mark.parametrize(("service", "fires"), [(20.1, False), (20.0, True)])
+def test_backlog_by_the_wait_of_a_new_job(service: float, fires: bool) -> None:
+    """The oldest is young still: 600 before a new one, at 20 a second."""
+    assert bool(never(growing(500, 600, service=service, oldest=9.0, **BUSY))) is fires
 
 
 @pytest.mark.parametrize(("last", "fires"), [(99, False), (100, True)])

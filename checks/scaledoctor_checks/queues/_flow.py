@@ -70,9 +70,9 @@ class Flow:
 
     @property
     def never_drains(self) -> bool:
-        """It swells, and jobs wait long enough for somebody to notice."""
-        enough = self.queue.ready >= DEEP if self.late is None else self.late >= LATE
-        return self.swells and enough
+        """It swells, and a job waits, or will if it comes now, until somebody notices."""
+        known = [seconds for seconds in (self.queue.oldest, self.wait) if seconds is not None]
+        return self.swells and (max(known) >= LATE if known else self.queue.ready >= DEEP)
 
     @property
     def needy(self) -> bool:

@@ -39,10 +39,10 @@ def backlog(
 
     Why: every new job waits longer than the one before it.
     How measured: the depth grew in each third of a window of 9 s and more, by more than 10 jobs
-    and 5 %, and jobs wait for 30 s (100 jobs where no wait is known); critical from ``critical``
-    seconds. A burst grows once and is let pass. Workers needed = slots x arrivals /
-    jobs done x 1.2. When ``waiting`` of the slots are workers that wait for a lock of the
-    database, or for its full cores, more workers do not help, and what they wait for is the cause.
+    and 5 %, and the oldest or a new one waits for 30 s (100 jobs where neither is known);
+    critical from ``critical`` seconds. A burst grows once and is let pass. Workers needed = slots
+    x arrivals / jobs done x 1.2. When ``waiting`` of the slots are workers that wait for a lock
+    of the database, or for its full cores, more workers do not help: that wait is the cause.
     Fix: more workers where they are busy and the database has room; first the database where they
     wait for it.
     When to ignore: a batch that is still being put in.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from scaledoctor.sdk import Evidence, Finding, Fix, Severity, Step, Window, check
+from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Severity, Step, Window, check
 from scaledoctor.sources.queues import ALL, Queues
 from scaledoctor_checks.queues._flow import flows
 from scaledoctor_checks.queues._words import SOURCE, failed, jobs
@@ -31,6 +31,7 @@ def retry_storm(window: Window[Queues], /, *, least: int = 20) -> Iterator[Findi
             summary=f"{jobs(again)} of {queue.label} wait for another try, {ready:,} for their "
             "first",
             severity=Severity.MEDIUM,
+            confidence=Confidence.MEDIUM,
             evidence=(
                 Evidence("jobs to be tried again", float(again), "jobs", float(least), SOURCE),
                 Evidence("jobs waiting for their first try", float(ready), "jobs", source=SOURCE),
@@ -46,5 +47,6 @@ def retry_storm(window: Window[Queues], /, *, least: int = 20) -> Iterator[Findi
                     undo="the old number of tries",
                 ),
             ),
-            impact=again / (again + ready + (queue.in_flight or 0)),
+            # Of the tries to come, half: how many fail once more is not measured.
+            impact=0.5 * again / (again + ready + (queue.in_flight or 0)),
         )

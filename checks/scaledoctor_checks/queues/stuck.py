@@ -15,7 +15,7 @@ def stuck_in_flight(window: Window[Queues], /, *, least: int = 1) -> Iterator[Fi
 
     Why: no queue length shows them, nobody works on them, and they come back late or never.
     How measured: jobs taken and not finished whose worker has no heartbeat, lock or lease any
-    more, at least ``least`` of them at every reading of the second half of the window that can tell.
+    more, at least ``least`` of them at every reading of the window's second half that can tell.
     Fix: start a worker, which takes the lost jobs back after the time-out; find out what kills
     the workers: a lack of memory, a deployment that does not wait for them.
     When to ignore: never; a worker that is only slow keeps its heartbeat.
