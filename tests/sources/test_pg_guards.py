@@ -105,8 +105,7 @@ def test_one_session_and_it_goes(shop: PostgresServer) -> None:
     thread.join()
     assert max(map(len, seen)) == 1
     assert len(set().union(*seen)) == 1
-    with psycopg.connect(shop.dsn()) as connection:
-        assert connection.execute(OURS).fetchall() == []
+    until(lambda: not ours(shop))
 
 
 def test_the_number_of_queries_does_not_grow_with_the_tables(shop: PostgresServer) -> None:
@@ -138,7 +137,7 @@ def test_no_lock_on_a_table_stops_us(shop: PostgresServer) -> None:
     ):
         snapshot = look(shop.dsn("watcher", "shop"))
     (found,) = snapshot.records
-    assert snapshot.seconds < 6
+    assert snapshot.seconds < 15
     assert found.skips == ()
     assert found.failures == ()
     table = last(found, Tables).find("public", "account")
@@ -151,7 +150,7 @@ def test_a_locked_catalogue_costs_one_fact(shop: PostgresServer) -> None:
     with session(shop.dsn(dbname="shop"), "LOCK TABLE pg_extension"):
         snapshot = look(shop.dsn("watcher", "shop"))
     (found,) = snapshot.records
-    assert snapshot.seconds < 6
+    assert snapshot.seconds < 15
     assert found.failures == ()
     reasons = {s.what: s.reason for s in found.skips}
     assert "exclusive lock on a system catalogue" in reasons["Server"]
@@ -167,7 +166,7 @@ def interrupted(server: PostgresServer, act: Callable[[], object]) -> Record:
     """A scan that loses its connection in the middle: what was read stays, nothing crashes."""
     snapshot = look(server.dsn(), act=act, tick=1)
     (found,) = snapshot.records
-    assert snapshot.seconds < 8
+    assert snapshot.seconds < 15
     assert found.reach.ok
     assert found.failures == ()
     assert last(found, Server).database == "postgres"
@@ -202,7 +201,7 @@ def test_a_server_that_freezes_in_the_middle(
     shop: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two statements are waited for, then no more; the scan ends soon after its window."""
-    monkeypatch.setattr(_wire, "PATIENCE", 0.5)
+    monkeypatch.setattr(_wire, "PATIENCE", 1.0)
     stopped: list[int] = []
 
     def stop() -> None:
@@ -218,6 +217,6 @@ def test_a_server_that_freezes_in_the_middle(
     assert stopped
     reasons = {s.reason for s in found.skips if s.what in ("Activity", "Databases", "Newcomers")}
     assert reasons == {
-        "the server did not answer within 0.5 s",
+        "the server did not answer within 1 s",
         "connection lost: the server has stopped answering",
     }
