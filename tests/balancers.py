@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from scaledoctor.diagnosis import diagnose
 from scaledoctor.examine import Examination, examine
 from scaledoctor.model import Finding, Kind
 from scaledoctor.redact import Redactor
-from scaledoctor.registry import load
-from scaledoctor.snapshot import Snapshot
+from scaledoctor.registry import Registry, load
+from scaledoctor.snapshot import Snapshot, dumps, loads
 from scaledoctor.targets import targets
 from tests.servers import needs_servers
 
@@ -118,7 +119,7 @@ class Seen:
 
     def first(self) -> Finding:
         """What the verdict names."""
-        return diagnose(self.snapshot, load()).diagnoses[0].finding
+        return diagnose(self.snapshot, plugins()).diagnoses[0].finding
 
     def live(self) -> list[Finding]:
         """Findings that cost something now, the most urgent first."""
@@ -135,6 +136,10 @@ class Seen:
         (found,) = [r.samples[name][-1][1] for r in self.snapshot.records if name in r.samples]
         return found
 
+    def stored(self) -> Snapshot:
+        """The snapshot, to a file and back."""
+        return loads(dumps(self.snapshot), plugins().facts)
+
     def reasons(self) -> set[str]:
         """Why anything was skipped, and what broke, which must be nothing."""
         crashed = [*self.examination.failures, *(f for r in self.snapshot.records
@@ -145,14 +150,19 @@ class Seen:
         }
 
 
+@cache
+def plugins() -> Registry:
+    """All sources and checks, loaded once."""
+    return load()
+
+
 def scan(window: float = 3.0, **given: str) -> Seen:
     """Scan targets by their options: ``scan(nginx=url, nginx_conf=path)``."""
     options = {name.replace("_", "-"): (value,) for name, value in given.items()}
     found = targets({**options, "dsn": ("postgresql://unused@127.0.0.1:1/unused",)}, {})
-    registry = load()
     wanted = [t for t in found if t.kind in options]
-    snapshot = collect(wanted, registry, Redactor(), window)
-    return Seen(snapshot, examine(snapshot, registry))
+    snapshot = collect(wanted, plugins(), Redactor(), window)
+    return Seen(snapshot, examine(snapshot, plugins()))
 
 
 def reached(session_of: Callable[..., Any], kind: str, url: str) -> Any:

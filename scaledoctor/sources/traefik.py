@@ -1,5 +1,6 @@
 """Traefik: its services by the API, its counters by the metrics page."""
 
+import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ _METRICS = (
     f"{_ENTRYPOINT}s_total", f"{_SERVICE}s_total", f"{_ENTRYPOINT}_duration_seconds_sum",
     f"{_SERVICE}_duration_seconds_sum", _OPEN, "traefik_entrypoint_open_connections",
 )  # fmt: skip
+
+_USER = re.compile(r"(?<=://)[^/@]*@")
 
 Json = Mapping[str, Any]
 
@@ -97,7 +100,7 @@ async def traefik_groups(traefik: TraefikSession) -> ProxyGroups:
             if page <= last:
                 break
     except Unavailable as no:
-        raise Unavailable(f"Traefik's API: {no.reason}", no.enable or ENABLE_API) from None
+        raise Unavailable(f"Traefik's API: {no.reason}", ENABLE_API) from None
     with as_expected("/api/http/services"):
         named = set(_named(found))
         groups = (_group(s, named, traefik.redactor) for s in found if "loadBalancer" in s)
@@ -137,7 +140,7 @@ def _member(server: Json, status: Mapping[str, str], redactor: Redactor) -> Prox
     url = str(server.get("url", ""))
     down = status.get(url, "UP") != "UP"
     return ProxyMember(
-        address=redactor.text(url.removeprefix("http://")),
+        address=redactor.text(_USER.sub("", url).removeprefix("http://")),
         down="fails its health check" if down else "",
         weight=float(server.get("weight", 1)),
     )

@@ -81,6 +81,7 @@ def scene() -> Iterator[Scene]:
 def test_all_was_seen(scene: Scene) -> None:
     assert not scene.seen.reasons()
     assert scene.seen.fact("EnvoyServer").state == "LIVE"
+    assert scene.seen.stored() == scene.seen.snapshot
 
 
 def test_a_healthy_cluster_under_load_is_quiet(scene: Scene) -> None:

@@ -336,11 +336,12 @@ def test_many_alike_are_bounded(lint: Lint) -> None:
     assert found[-1].evidence[-1].value == 50 - MOST
 
 
-def test_a_scan_lints_and_exits_the_engine(lint: Lint) -> None:
+def test_a_scan_lints(lint: Lint) -> None:
     """Through source, snapshot and engine: the same findings, each with its file and line."""
     lint.upstream("ip_hash;", "server a:1;", "server b:1 down;")
     seen = scan(0, nginx_conf=str(lint.path))
     assert not seen.reasons()
+    assert seen.stored() == seen.snapshot
     (found,) = seen.by("nginx.last-member-ejected")
     assert found.evidence[1].source == f"{lint.path}:3"
     assert {f.check for f in seen.examination.findings} == {

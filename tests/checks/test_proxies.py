@@ -136,6 +136,17 @@ def test_a_slow_member_is_high_from_half_of_the_time() -> None:
     assert found.severity is Severity.MEDIUM
 
 
+@pytest.mark.parametrize(("failed", "fires"), [(249, True), (250, False)])
+def test_a_member_that_fails_is_no_measure(failed: int, fires: bool) -> None:
+    """It answers in no time; that does not make the good one slow."""
+    both = counted(500, 500)
+    fast, good = both.last.groups[0].members
+    last = group(replace(fast, failed=failed), good)
+    first = group(*(replace(m, requests=0, failed=0) for m in (fast, good)))
+    edges = Window(((0.0, ProxyGroups("envoy", (first,))), (10.0, ProxyGroups("envoy", (last,)))))
+    assert bool(list(slow_member(edges, held(1, 9)))) is fires
+
+
 def test_few_samples_of_few_requests_prove_nothing() -> None:
     assert not list(slow_member(counted(10, 10), held(0, 2, samples=4)))
 
@@ -146,6 +157,8 @@ def test_without_counts_an_even_policy_gives_equal_shares() -> None:
     (found,) = slow_member(window(rows, product="caddy"), held(1, 9))
     assert (found.subject, found.confidence) == ("shop/m1", Confidence.MEDIUM)
     assert "9.0 requests in hand, the others 1.0" in found.summary
+    blind = replace(rows, checked=())
+    assert not list(slow_member(window(blind, product="caddy"), held(1, 9)))
     least = replace(rows, policy=Policy.LEAST)
     assert not list(slow_member(window(least, product="caddy"), held(1, 9)))
     assert not list(slow_member(window(rows, product="caddy"), held(2, 3)))

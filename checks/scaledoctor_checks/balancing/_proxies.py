@@ -33,6 +33,12 @@ class Served:
     seen: float
     steady: bool
 
+    @property
+    def failing(self) -> bool:
+        """Whether half of its tries fail or more."""
+        tries = (self.requests or 0.0) + self.unconnected
+        return self.failed is not None and self.failed > 0 and self.failed >= tries / 2
+
     def member(self, seconds: float, samples: int) -> Member:
         """The same for the tests that all balancers share; its seconds by Little's law."""
         spent = self.seen / samples * seconds if samples else 0.0

@@ -155,9 +155,10 @@ def slow_member(
     is slow, and they pile up there.
     How measured: requests in hand by member, twice a second, over the requests that it was sent
     (Little's law); it must be slower than the rest of its group together twice and by 50 ms,
-    and chance no explanation. Where requests are not counted by member (Caddy), its requests in
-    hand alone, for policies that give equal shares. High from ``severe`` of the group's request
-    time. Traefik shows neither.
+    and chance no explanation. A member that fails is no measure for the others. Where requests
+    are not counted by member (Caddy), its requests in hand alone, for policies that give equal
+    shares and groups whose health is checked: a member that refuses has nothing in hand either.
+    High from ``severe`` of the group's request time. Traefik shows neither.
     Fix: look at that member's host; balance by requests in hand meanwhile.
     When to ignore: members of different size; give them weights.
     References: Little's law; Envoy, "Least request".
@@ -170,10 +171,11 @@ def slow_member(
     found_groups = groups(window, load)
     hand = sum(m.seen for g in found_groups for m in g.members) or 1.0
     for group in found_groups:
-        members = [m.member(window.seconds, len(load)) for m in group.steady]
+        serving = [m for m in group.steady if not m.failing]
+        members = [m.member(window.seconds, len(load)) for m in serving]
         if group.requests is not None:
             found = laggards(members)
-        elif group.row.policy is Policy.EVEN:
+        elif group.row.policy is Policy.EVEN and group.row.checked:
             found = laggards([_equal(m, len(load)) for m in members], slower_by=0.5)
         else:
             continue

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from scaledoctor.sdk import (
     Confidence,
@@ -60,18 +61,16 @@ class _Traffic:
             sum(max(0, n - asked[code]) for code, n in self.clients.items() if code >= 500)
         )
 
-    def worst(self) -> tuple[str, float, float]:
-        """The service with the most failed tries, how many, and how many reached no server."""
+    def failing(self) -> list[tuple[str, float, float]]:
+        """Services with failed tries, how many, and how many reached no server; most first."""
         failed: Counter[str] = Counter()
         unreached: Counter[str] = Counter()
         for (name, code), count in self.tries.items():
             if code >= 500:
                 failed[name] += count
                 unreached[name] += count if code in UNREACHED else 0
-        if not failed:
-            return "", 0.0, 0.0
-        name, count = max(failed.items(), key=lambda item: (item[1], item[0]))
-        return name, float(count), float(unreached[name])
+        found = sorted(failed.items(), key=lambda item: (-item[1], item[0]))
+        return [(name, float(n), float(unreached[name])) for name, n in found if n]
 
 
 def _traffic(window: Window[TraefikCounters]) -> _Traffic:
@@ -138,8 +137,8 @@ def errors(
     on, high from ``high``, with ``least`` requests or more. Who made them: what the entry points
     count and no service does is Traefik's own (no server up, a circuit breaker, a middleware);
     502 and 504 of a service are servers that do not answer; the rest comes from the application.
-    A service without a server that is up is told by proxy.member-down. Thresholds:
-    awesome-prometheus-alerts has 5 % for 5xx.
+    Each that makes ``share`` of all requests fail is named. A service without a server that is
+    up is told by proxy.member-down. Thresholds: awesome-prometheus-alerts has 5 % for 5xx.
     Fix: by who made them.
     When to ignore: a client that asks for what always fails.
     References: Traefik, "Metrics", circuitBreaker.
@@ -148,68 +147,72 @@ def errors(
     wrong = traffic.bad / traffic.total if traffic.total else 0.0
     if traffic.total < least or wrong < share:
         return
+    severity = Severity.HIGH if wrong >= high else Severity.MEDIUM
     groups = members.last.groups if members else ()
-    dark = [g.name for g in groups if g.used and g.members and all(m.down for m in g.members)]
-    name, failed, unreached = traffic.worst()
-    counted = bool(window.last.services)
-    own = counted and traffic.own > failed
-    if own and dark:
+    dark = any(g.used and g.members and all(m.down for m in g.members) for g in groups)
+    if not window.last.services:
+        yield _finding(traffic, "entry points", traffic.bad, _Blame.UNKNOWN, severity)
         return
-    subject = "traefik" if own else name or "entry points"
-    yield Finding(
+    if traffic.own >= share * traffic.total and not dark:
+        yield _finding(traffic, "traefik", traffic.own, _Blame.TRAEFIK, severity)
+    for name, failed, unreached in traffic.failing():
+        if failed >= share * traffic.total:
+            blame = _Blame.SERVER if unreached > failed / 2 else _Blame.APPLICATION
+            yield _finding(traffic, name, failed, blame, severity)
+
+
+class _Blame(StrEnum):
+    """Who made a 5xx."""
+
+    UNKNOWN = "by whom is not counted (addServicesLabels is off)"
+    TRAEFIK = "Traefik made them itself: a circuit breaker or another middleware"
+    SERVER = "servers of {name} did not answer"
+    APPLICATION = "{name} answered so itself"
+
+
+def _finding(
+    traffic: _Traffic, subject: str, count: float, blame: _Blame, severity: Severity
+) -> Finding:
+    wrong = traffic.bad / traffic.total
+    who = blame.format(name=subject)
+    return Finding(
         subject=subject,
-        summary=f"{traffic.bad:.0f} of {traffic.total:.0f} requests ended with a 5xx: "
-        + _who(name, failed, unreached, own, counted),
-        severity=Severity.HIGH if wrong >= high else Severity.MEDIUM,
-        confidence=Confidence.HIGH if counted else Confidence.LOW,
+        summary=f"{traffic.bad:.0f} of {traffic.total:.0f} requests ended with a 5xx: {who}, "
+        f"{count:.0f} times",
+        severity=severity,
+        confidence=Confidence.LOW if blame is _Blame.UNKNOWN else Confidence.HIGH,
         evidence=(
-            Evidence("5xx that clients got", wrong, "share", share, SOURCE),
-            Evidence("made without asking a server", traffic.own if counted else "unknown",
-                     "requests" if counted else "", None, SOURCE),
-            Evidence("servers that did not answer", unreached, "tries", None, SOURCE),
-            Evidence("5xx of the application", failed - unreached, "tries", None, SOURCE),
+            Evidence("5xx that clients got", wrong, "share", None, SOURCE),
+            Evidence(who, count, "times", None, SOURCE),
         ),
-        fixes=(_fix(name, unreached > failed / 2, own, counted),),
-        impact=min(1.0, wrong),
-    )  # fmt: skip
+        fixes=(_fix(subject, blame),),
+        impact=min(wrong, count / traffic.total),
+    )
 
 
-def _who(name: str, failed: float, unreached: float, own: bool, counted: bool) -> str:
-    if not counted:
-        return "by whom is not counted (addServicesLabels is off)"
-    if own:
-        return "Traefik made them itself, by a circuit breaker or another middleware"
-    if unreached > failed / 2:
-        return f"servers of {name} did not answer, {unreached:.0f} tries"
-    return f"{name} answered so itself, {failed - unreached:.0f} times"
-
-
-def _fix(name: str, unreached: bool, own: bool, counted: bool) -> Fix:
-    short = name.partition("@")[0]
-    lines: tuple[str, ...] = (LABELS,)
-    if not counted:
-        title = "Count requests by service too"
-    elif own:
-        title = "See which middleware answered"
-        lines = ("grep -E 'CircuitBreaker|middlewareName' /var/log/traefik/traefik.log | tail",)
-    elif unreached:
-        title = f"Take servers of {name} out when they do not answer"
-        lines = (
-            f"# in http.services.{short}.loadBalancer:",
-            "healthCheck: {path: /health, interval: 5s, timeout: 1s}",
+def _fix(name: str, blame: _Blame) -> Fix:
+    again = "scan again: the share of 5xx is down"
+    if blame is _Blame.UNKNOWN:
+        return Fix(
+            "Count requests by service too", (LABELS,), "text", "none", again, "leave it out"
         )
-    else:
+    if blame is _Blame.TRAEFIK:
+        log = "grep -E 'CircuitBreaker|middlewareName' /var/log/traefik/traefik.log | tail"
+        return Fix("See which middleware answered", (log,), "shell", "none", again, "none needed")
+    if blame is _Blame.APPLICATION:
+        log = "scaledoctor scan --access-log /var/log/traefik/access.log"
         title = f"Read what {name} says of these requests"
-        lines = ("scaledoctor scan --access-log /var/log/traefik/access.log",)
+        return Fix(title, (log,), "shell", "none", again, "none needed")
     return Fix(
-        title,
-        lines,
-        language="text",
-        risk="a health path that fails with the database takes all servers out"
-        if unreached
-        else "none",
-        verify="scan again: the share of 5xx is down",
-        undo="take the lines out again" if unreached or not counted else "none needed",
+        f"Take servers of {name} out when they do not answer",
+        (
+            f"# in http.services.{name.partition('@')[0]}.loadBalancer:",
+            "healthCheck: {path: /health, interval: 5s, timeout: 1s}",
+        ),
+        "text",
+        "a health path that fails with the database takes all servers out",
+        again,
+        "take the lines out again",
     )
 
 
@@ -239,19 +242,20 @@ def retries(
         return
     hidden = traffic.failed - (traffic.bad - traffic.own)
     part = hidden / traffic.total
-    name, failed, unreached = traffic.worst()
     if part < share:
         return
+    name, failed, unreached = traffic.failing()[0]
+    blame = _Blame.SERVER if unreached > failed / 2 else _Blame.APPLICATION
     yield Finding(
         subject=name,
         summary=f"retries hide {hidden:.0f} failed tries in {traffic.total:.0f} requests: "
-        + _who(name, failed, unreached, False, True),
+        f"{blame.format(name=name)}, {failed:.0f} times",
         severity=Severity.MEDIUM if part >= high else Severity.LOW,
         evidence=(
             Evidence("failed tries that no client saw", part, "share", share, SOURCE),
             Evidence("servers that did not answer", unreached, "tries", None, SOURCE),
         ),
-        fixes=(_fix(name, unreached > failed / 2, False, True),),
+        fixes=(_fix(name, blame),),
         impact=min(1.0, part),
     )
 
