@@ -133,15 +133,17 @@ def _grown(first: int | None, last: int | None) -> float | None:
     return float(last - first)
 
 
-def look_at(product: str, group: str, address: str) -> Fix:
+def look_at(product: str, group: str, address: str, *, slow: bool = False) -> Fix:
     """Ask a member itself what is wrong with it."""
     url = address if "://" in address else f"http://{address}/"
+    shown = "no member of it is slow" if slow else "it has all its members"
+    timing = " -w '%{time_starttransfer} s\\n'" if slow else ""
     return Fix(
-        f"Ask {address} itself, then start or repair it",
-        (f"curl -sv --max-time 3 -o /dev/null {url}",),
+        f"Ask {address} itself, then " + ("look at its host" if slow else "start or repair it"),
+        (f"curl -sv --max-time 3 -o /dev/null{timing} {url}",),
         language="shell",
         risk="one request; use the path of its health check",
-        verify=f"scaledoctor scan: {group} has all its members ({product}'s {SOURCES[product]})",
+        verify=f"scaledoctor scan of {group}: {shown} ({product}'s {SOURCES[product]})",
         undo="none needed",
     )
 

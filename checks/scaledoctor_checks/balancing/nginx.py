@@ -13,6 +13,7 @@ from scaledoctor.sdk import (
     Reach,
     Severity,
     Step,
+    Unavailable,
     Use,
     Window,
     check,
@@ -154,8 +155,9 @@ def connections_exhausted(
     """
     if reach.category == "dropped":
         yield _refused(reach, conf)
-    if window is None:
         return
+    if window is None:
+        raise Unavailable(reach.message or "the page could not be read", reach.enable)
     slots = _slots(window, conf, reach, host)
     if slots.dropped < dropped and slots.share < utilization:
         return

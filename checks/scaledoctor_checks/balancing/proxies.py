@@ -196,7 +196,10 @@ def slow_member(
                              slow.member.seen / max(1.0, total), "share", severe,
                              SOURCES[group.product]),
                 ),
-                fixes=(look_at(group.product, group.row.name, slow.member.name), least(group)),
+                fixes=(
+                    look_at(group.product, group.row.name, slow.member.name, slow=True),
+                    least(group),
+                ),
                 explains=explained(group, slow.member.seen / max(1.0, total)),
                 impact=min(1.0, max(0.0, excess)) * total / hand,
             )  # fmt: skip
