@@ -85,13 +85,13 @@ def test_a_delayed_instance_is_late_and_its_health_check_is_not(running: Tiers) 
 def test_the_pools_ini_lines_of_a_fix_are_written_and_loaded(running: Tiers) -> None:
     """A setting that a reload changes is in force; all others are for people."""
     assert running.pooler is not None
-    lines = ("; at the end", "[pgbouncer]", "default_pool_size = 7", "listen_port = 1", "a = 2")
+    lines = ("; there", "[pgbouncer]", "default_pool_size = 7", "listen_port = 1", "a = 2")
     done = apply(Fix("Pool", lines, language="ini"), Ours(pooler=running.pooler))
     assert [one.command for one in done if not one.problem] == ["default_pool_size = 7"]
     assert len(done) == 3
     with psycopg.connect(running.pooler.dsn("stats", "pgbouncer"), autocommit=True) as console:
         config = {row[0]: row[1] for row in console.execute("SHOW CONFIG")}
-    assert config["default_pool_size"] == "7"
+    assert (config["default_pool_size"], config["pool_mode"]) == ("7", "transaction")
     other = Fix("Pool", ("[databases]", "default_pool_size = 9"), language="ini")
     assert apply(other, Ours(pooler=running.pooler))[0].problem
 

@@ -29,15 +29,21 @@ def ini(
     undo: str,
     restart: bool = False,
 ) -> Fix:
-    """A change of pgbouncer.ini: a section that may stand at the end of the file.
+    """A change of pgbouncer.ini: lines for a section that it has.
 
-    PgBouncer takes the last value of a setting, and a section may be opened again.
+    PgBouncer fills in its defaults when a section begins: a second [pgbouncer] at the end of the
+    file would reset all settings of the first one at the next RELOAD, admin_users included.
     """
     where = config.file if config else "pgbouncer.ini"
     after = "; then restart PgBouncer: this setting is read at the start only"
     return Fix(
         title,
-        (f"; at the end of {where}", f"[{section}]", *lines, after if restart else RELOAD),
+        (
+            f"; in {where}, in the section that is there: a second one would reset its settings",
+            f"[{section}]",
+            *lines,
+            after if restart else RELOAD,
+        ),
         language="ini",
         risk=risk,
         verify=verify,
