@@ -132,6 +132,13 @@ def test_the_limit_that_refused_is_named(
     assert found.explains == {"envoy.cluster:shop": 1.0}
 
 
+def test_refusals_are_counted_where_nothing_could_be_sampled() -> None:
+    """More than a thousand hosts: /clusters is read at both ends only."""
+    (found,) = overflow(LIMITS, counted(refused_active=9), None)
+    assert [e.fact for e in found.evidence] == ["refused"]
+    assert not list(overflow(LIMITS, counted(), None))
+
+
 @pytest.mark.parametrize(
     ("active", "waiting", "severity"),
     [(5, 1, None), (4, 1, Severity.MEDIUM), (2, 2, Severity.HIGH), (0, 0, None)],

@@ -36,7 +36,8 @@ def under_load(proxy: GoProxy, *paths: str, clients: int = 3, **target: str) -> 
 
 
 def first(seen: Seen) -> Finding:
-    assert not {r for r in seen.reasons() if "does not" not in r}
+    known = ("does not count requests by member", "what each member of traefik has in hand")
+    assert not [r for r in seen.reasons() if not any(words in r for words in known)]
     found = seen.first()
     assert found.fixes
     return found

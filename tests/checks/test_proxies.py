@@ -165,7 +165,7 @@ def test_without_counts_an_even_policy_gives_equal_shares() -> None:
 
 
 def test_what_is_not_shown_is_skipped() -> None:
-    with pytest.raises(Unavailable, match="traefik does not show"):
+    with pytest.raises(Unavailable, match="each member of traefik has in hand is not shown"):
         list(slow_member(window(SHOP), None))
     with pytest.raises(Unavailable, match="traefik does not count requests by member"):
         list(uneven(window(SHOP)))

@@ -110,7 +110,7 @@ def not_live(server: EnvoyServer, /) -> Iterator[Finding]:
 def overflow(
     breakers: EnvoyBreakers,
     window: Window[EnvoyCounters],
-    load: Window[ProxyLoad],
+    load: Window[ProxyLoad] | None,
     /,
     *,
     refused: int = 5,
@@ -154,10 +154,7 @@ def _overflow(
             severity=severity if lost >= shares[0] else Severity.MEDIUM,
             evidence=(
                 Evidence("refused", each.refused, "requests", refused, STATS),
-                Evidence("in hand at once, most", each.peak, "requests", each.limits.requests,
-                         "/clusters"),
-                Evidence("waiting at once, most", each.peak_waiting, "requests",
-                         each.limits.pending, "/clusters"),
+                *(_in_hand(each) if each.peak else ()),
             ),
             fixes=(_raise(each, setting, limit),),
             explains={f"envoy.cluster:{each.name}": 1.0},
@@ -178,6 +175,13 @@ def _overflow(
             explains={f"envoy.cluster:{each.name}": 1.0},
             impact=queued * each.held,
         )
+
+
+def _in_hand(each: Cluster) -> Iterator[Evidence]:
+    limits = each.limits
+    rows = (("in hand", each.peak, limits.requests), ("waiting", each.peak_waiting, limits.pending))
+    for words, most, limit in rows:
+        yield Evidence(f"{words} at once, most", most, "requests", limit, "/clusters")
 
 
 def _which(each: Cluster) -> tuple[str, int]:

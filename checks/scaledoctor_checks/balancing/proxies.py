@@ -164,7 +164,9 @@ def slow_member(
     References: Little's law; Envoy, "Least request".
     """
     if load is None:
-        reason = f"{window.last.product} does not show what each member has in hand"
+        product = window.last.product
+        why = "is not shown" if product == "traefik" else "was not read"
+        reason = f"what each member of {product} has in hand {why}"
         raise Unavailable(reason, "give its access log to --access-log")
     if len(load) < 2:
         raise Unavailable("one sample of requests in hand says nothing", "scan with a --window")
