@@ -185,18 +185,7 @@ def _shared(
         "requests got 503",
         severity=Severity.CRITICAL if refused else Severity.HIGH,
         confidence=Confidence.HIGH if (blocked or 0.0) >= locks else Confidence.MEDIUM,
-        evidence=(
-            Evidence("servers down by the same answer", float(count), f"of {count}", None, SOURCE),
-            Evidence("the answer", answer, source=SOURCE),
-            Evidence("503 from HAProxy in the window", refused, f"of {group.requests:.0f}", None,
-                     SOURCE),
-            *(
-                (Evidence("busy sessions of PostgreSQL that wait for a lock", blocked, "share",
-                          locks, "pg_stat_activity"),)
-                if blocked is not None
-                else ()
-            ),
-        ),
+        evidence=tuple(_shared_evidence(group, answer, blocked, locks)),
         fixes=(
             setting(
                 "Let the check ask for a page that exists"
@@ -217,3 +206,16 @@ def _shared(
         impact=all_of_it.lost(refused),
         kind=Kind.LIVE if group.requests else Kind.RISK,
     )  # fmt: skip
+
+
+def _shared_evidence(
+    group: Group, answer: str, blocked: float | None, locks: float
+) -> Iterator[Evidence]:
+    count = group.row.down
+    yield Evidence("servers down by the same answer", float(count), f"of {count}", None, SOURCE)
+    yield Evidence("the answer", answer, source=SOURCE)
+    of = f"of {group.requests:.0f}"
+    yield Evidence("503 from HAProxy in the window", group.own_errors, of, None, SOURCE)
+    if blocked is not None:
+        what = "busy sessions of PostgreSQL that wait for a lock"
+        yield Evidence(what, blocked, "share", locks, "pg_stat_activity")

@@ -18,6 +18,19 @@ FEWEST = 10
 """Failures in a window below which nothing is said: a deployment makes a few."""
 
 
+ENDS = Fix(
+    "See in HAProxy's log how each request ended",
+    (
+        "grep -oE ' (s[HDL]|S[CHDLQ]|sQ)[-A-Z]{2} ' /var/log/haproxy.log"
+        " | sort | uniq -c  # sH: timeout server, SH: closed, sQ: timeout queue",
+    ),
+    language="shell",
+    risk="none",
+    verify="scaledoctor scan --access-log /var/log/haproxy.log",
+    undo="none needed",
+)
+
+
 @check("haproxy.server-errors", step=Step.IDENTIFY)
 def server_errors(
     stats: Window[HaproxyStats],
@@ -260,19 +273,7 @@ def _own(group: Group, all_of_it: Traffic, high: float, one: float) -> Finding:
             Evidence("no answer, or a broken one", answers, "requests", None, SOURCE),
             Evidence("no server, or no room in time", connects, "requests", None, SOURCE),
         ),
-        fixes=(
-            Fix(
-                "See in HAProxy's log how each request ended",
-                (
-                    "grep -oE ' (s[HDL]|S[CHDLQ]|sQ)[-A-Z]{2} ' /var/log/haproxy.log"
-                    " | sort | uniq -c  # sH: timeout server, SH: closed, sQ: timeout queue",
-                ),
-                language="shell",
-                risk="none",
-                verify="scaledoctor scan --access-log /var/log/haproxy.log",
-                undo="none needed",
-            ),
-        ),
+        fixes=(ENDS,),
         waits_for={group.key: 1.0},
         impact=all_of_it.lost(count),
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Severity, Step, Window, check
 from scaledoctor.sources.haproxy import HaproxyNow, HaproxyStats
 from scaledoctor_checks.balancing._bounded import bounded
-from scaledoctor_checks.balancing._haproxy import SOURCE, Group, Traffic, traffic
+from scaledoctor_checks.balancing._haproxy import SOURCE, Group, Served, Traffic, traffic
 from scaledoctor_checks.balancing._haproxy_words import runtime, setting
 from scaledoctor_checks.balancing.haproxy_spread import fair_members, pinned_share
 
@@ -67,20 +67,24 @@ def _light(
                 Evidence("requests in hand at each of the others", mean, "requests", in_hand,
                          SOURCE),
             ),
-            fixes=(
-                Fix(
-                    f"Give {server.key} its weight back",
-                    (runtime(f"set weight {server.key} {most}"),
-                     f"# and in haproxy.cfg: server {server.row.name} ... weight {most}"),
-                    language="shell",
-                    risk="it gets its share at once: warm its caches first, or raise in steps",
-                    verify=runtime(f"get weight {server.key}"),
-                    undo=runtime(f"set weight {server.key} {server.row.weight}"),
-                ),
-            ),
+            fixes=(_weight_back(server, most),),
             explains={group.key: group.queue_share} if waits else {},
             impact=everything.held(group.waiting),
         )  # fmt: skip
+
+
+def _weight_back(server: Served, most: int) -> Fix:
+    return Fix(
+        f"Give {server.key} its weight back",
+        (
+            runtime(f"set weight {server.key} {most}"),
+            f"# and in haproxy.cfg: server {server.row.name} ... weight {most}",
+        ),
+        language="shell",
+        risk="it gets its share at once: warm its caches first, or raise in steps",
+        verify=runtime(f"get weight {server.key}"),
+        undo=runtime(f"set weight {server.key} {server.row.weight}"),
+    )
 
 
 @check("haproxy.persistence", step=Step.SCALE_OUT)
