@@ -1,4 +1,4 @@
-"""Every pool has its share of the slots twice over: PostgreSQL refuses what the pooler promised."""
+"""The pools together are larger than PostgreSQL: it refuses what the pooler promised."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +10,12 @@ from scaledoctor.demo.faults.connection_leak import RESERVED
 from scaledoctor.demo.stage import Stage
 
 SLOTS = 40
-SIZE = 20
+SIZE = 12
 
 
 @contextmanager
 def inject(stage: Stage) -> Iterator[None]:
-    """After a quiet time two programs fill their pools with statements that wait.
+    """After a quiet time three programs fill their pools with statements that wait.
 
     The shop's pool, whose idle servers were closed, gets what is left. A reserved
     slot is left for the scan where that exists.
@@ -25,8 +25,12 @@ def inject(stage: Stage) -> Iterator[None]:
     if stage.server.major >= RESERVED:
         stage.sql(f"GRANT pg_use_reserved_connections TO {names.role_scan}")
     stage.dwindled(names.role_web, 0, 30.0)
-    others = (names.role_reports, names.app_reports), (names.role_analytics, names.app_analytics)
-    for role, application in others:
+    others = {
+        names.role_reports: names.app_reports,
+        names.role_worker: names.app_worker,
+        names.role_analytics: names.app_analytics,
+    }
+    for role, application in others.items():
         stage.work(
             "busy",
             program=WORKER,
@@ -39,13 +43,13 @@ def inject(stage: Stage) -> Iterator[None]:
 
 FAULT = Fault(
     name="pool-overcommitted",
-    story="three pools of 20 stand before a server of 40 slots, and two of them fill up",
+    story="four pools of 12 stand before a server of 40 slots, and three of them fill up",
     inject=inject,
     checks=(
         "pgbouncer.starved",
         "pgbouncer.over-commit",
     ),
-    subject=lambda names: names.role_reports,
+    subject=lambda names: f"{names.database}/",
     symptoms=("postgres.connection-hog",),
     topology=all_tiers({"default_pool_size": SIZE, "server_idle_timeout": 2}),
     settings={"max_connections": SLOTS, "reserved_connections": 2},
