@@ -73,6 +73,14 @@ def test_the_loaded_servers_slowness_is_the_cost(in_hand: float, severity: Sever
         assert found.confidence is Confidence.HIGH
 
 
+def test_of_two_that_get_too_much_the_fuller_one_is_hot() -> None:
+    """s2 gets a few more requests, and it is s1 where they pile up; s3 gets none."""
+    servers = split(490, 500, 0, in_hand=(18.0, 6.0, 0.0), placed=0)
+    found = only(list(uneven(*seen(*servers), None)))
+    assert found.summary.startswith("s1 of backend app")
+    assert found.severity is Severity.HIGH
+
+
 def test_a_hash_that_starves_others_gets_two_ways_out() -> None:
     """Everybody comes from one address: all on s1, with 6 in hand, while s2 idles."""
     servers = split(1000, 0, in_hand=(6.0, 0.0))

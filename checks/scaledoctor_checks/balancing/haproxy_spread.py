@@ -113,7 +113,7 @@ def _spread(group: Group, algo: str, limits: tuple[float, float, float]) -> _Spr
     if found is None:
         return None
     reason = "hash" if algo.startswith(HASHES) else ""
-    hot = max((m for m in members if m.weight), key=lambda m: m.requests / m.weight)
+    hot = _loaded(members)
     delayed, idle = _effect(group, members, hot)
     return _Spread(
         found=found,
@@ -124,6 +124,14 @@ def _spread(group: Group, algo: str, limits: tuple[float, float, float]) -> _Spr
         delayed=delayed,
         idle=idle,
     )
+
+
+def _loaded(members: Sequence[Member]) -> Member:
+    """Of those that get more than their share, the one with the most in hand."""
+    fair = sum(m.requests for m in members) / sum(m.weight for m in members)
+    above = [m for m in members if m.weight and m.requests > fair * m.weight]
+    # Under least connections by work alone nobody need be above in requests.
+    return max(above or members, key=lambda m: (m.seconds, m.requests))
 
 
 def _effect(group: Group, members: Sequence[Member], hot: Member) -> tuple[float, bool]:
