@@ -12,7 +12,7 @@ from scaledoctor.logs.packing import Damaged, Packing, packing
 BLOCK = 1 << 20
 """Bytes that are held at once, and after which a reader may stop."""
 
-LONGEST = 1 << 18
+LONGEST = 1 << 16
 """Bytes of one line that are kept; nginx and HAProxy cut theirs long before."""
 
 _USUAL = 1 << 12

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-QUOTED = rb'"[^"\\\n]*(?:\\.[^"\\\n]*)*"'
-BRACKETS = rb"\[[^\]\n]*\]"
-BARE = rb'[^\s,"]+(?:(?:,| :) [^\s,"]+)*'
+# Possessive quantifiers: what a hostile client puts into a line must not make us go back over it.
+QUOTED = rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
+BRACKETS = rb"\[[^\]\n]*+\]"
+BARE = rb'[^\s,"]++(?:(?:,| :) [^\s,"]++)*+'
 
 AGREED = 0.5
 """Share of the sample that must have the same columns."""
@@ -22,7 +23,9 @@ MOSTLY = 0.8
 FEW = 64
 """Addresses in a sample, above which they are clients and not upstreams."""
 
-_COLUMN = re.compile(rb" +(?:([A-Za-z_][\w.-]*)=)?(" + b"|".join((QUOTED, BRACKETS, BARE)) + b")")
+_COLUMN = re.compile(
+    rb"(?<! ) ++(?:([A-Za-z_][\w.-]*+)=)?+(" + b"|".join((QUOTED, BRACKETS, BARE)) + b")"
+)
 
 _SECONDS = rb"(?:-|\d{1,6}\.\d{3,6})"  # nginx writes three decimals; gzip_ratio has two
 _ADDRESS = rb"(?:-|(?:https?://)?(?:\[[0-9a-fA-F:.]+\]|[\w.-]+):\d+/?|unix:[^\s,\"]+)"

@@ -7,15 +7,16 @@ from typing import cast
 
 from scaledoctor.logs import stamps
 from scaledoctor.logs.access.columns import BARE, BRACKETS, QUOTED, Column, Columns, infer
-from scaledoctor.logs.access.layout import Layout, Row
+from scaledoctor.logs.access.layout import REQUEST, Layout, Row
 
 _HEAD = (
     rb"\[(?:\d\d/[A-Z][a-z]{2}/\d{4}:|\d{4}-\d\d-\d\dT)[^\]\n]{8,24}\] "
-    rb'"([A-Z]+ [^ ?"\n]*)?[^"\\\n]*(?:\\.[^"\\\n]*)*" (\d{3})(?: (?:\d+|-))?(?!\S)'
+    + REQUEST
+    + rb" (\d{3})(?: (?:\d+|-))?(?!\S)"
 )
 _LINE = re.compile(_HEAD + rb"([^\n]*)")
 _FORMS = {b'"': QUOTED, b"[": BRACKETS, b"": BARE}
-_TAKEN = {b'"': rb'"([^"\\\n]*)"', b"[": rb"\[([^\]\n]*)\]", b"": b"(" + BARE + b")"}
+_TAKEN = {b'"': rb'"([^"\\\n]*+)"', b"[": rb"\[([^\]\n]*+)\]", b"": b"(" + BARE + b")"}
 
 
 def combined(sample: Sequence[bytes]) -> Layout:
@@ -67,7 +68,7 @@ def _form(column: Column, columns: Columns, *, taken: bool) -> bytes:
     elif taken:
         form = _TAKEN[column.opens]
     key = re.escape(column.key.encode()) + b"=" if column.key else b""
-    return b" +" + key + form
+    return b" ++" + key + form
 
 
 def _name(columns: Columns) -> str:

@@ -3,14 +3,14 @@
 import re
 
 from scaledoctor.logs import stamps
-from scaledoctor.logs.access.layout import ABORTED, Layout, Row
+from scaledoctor.logs.access.layout import ABORTED, REQUEST, Layout, Row
 
 # [start] "METHOD PATH PROTOCOL" code flags (Istio: details termination "failure") rx tx duration
 # upstream-service-time "forwarded" "agent" "request id" "authority" "upstream host"
 _LINE = re.compile(
-    rb'\[\d{4}-\d\d-\d\dT[\d:.]+Z?\] "([A-Z]+ [^ ?"\n]*)?[^"\n]*" (\d{1,3}) ([^ \n]+) '
-    rb'(?:[^ "\n]+ [^ "\n]+ "[^"\n]*" )?\d+ \d+ (\d+|-) (\d+|-) '
-    rb'"[^"\n]*" "[^"\n]*" "[^"\n]*" "[^"\n]*" "(?:tcp://)?([^"\n]*)"[^\n]*'
+    rb"\[\d{4}-\d\d-\d\dT[\d:.]++Z?\] " + REQUEST + rb" (\d{1,3}) ([^ \n]++) "
+    rb'(?:[^ "\n]++ [^ "\n]++ "[^"\n]*+" )?+\d+ \d+ (\d+|-) (\d+|-) '
+    rb'"[^"\n]*+" "[^"\n]*+" "[^"\n]*+" "[^"\n]*+" "(?:tcp://)?([^"\n]*+)"[^\n]*'
 )
 
 _CLIENT = b"DC"

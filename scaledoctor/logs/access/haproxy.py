@@ -8,10 +8,10 @@ from scaledoctor.logs.access.layout import ABORTED, Layout, Row
 # client [accept date] frontend backend/server TR/Tw/Tc/Tr/Ta status bytes cookies state
 # actconn/feconn/beconn/srv_conn/retries srv_queue/backend_queue {captured} "request"
 _LINE = re.compile(
-    rb"\[\d\d/[A-Z][a-z]{2}/\d{4}:[\d:.]+\] [^ \n]+ ([^ /\n]+/[^ \n]+) "
-    rb"-?\d+/(-?\d+)/-?\d+/(-?\d+)/\+?(-?\d+) (-1|\d{1,3}) \+?\d+ [^ \n]+ [^ \n]+ ([^ \n]{4}) "
-    rb"[^ /\n]+/[^ /\n]+/[^ /\n]+/[^ /\n]+/\+?(\d+) \d+/\d+ "
-    rb'(?:\{[^}\n]*\} )*"([A-Z]+ [^ ?"\n]*)?[^\n]*'
+    rb"\[\d\d/[A-Z][a-z]{2}/\d{4}:[\d:.]++\] [^ \n]++ ([^ /\n]++/[^ \n]++) "
+    rb"-?\d+/(-?\d+)/-?\d+/(-?\d+)/\+?(-?\d+) (-1|\d{1,3}) \+?\d+ [^ \n]++ [^ \n]++ ([^ \n]{4}) "
+    rb"[^ /\n]++/[^ /\n]++/[^ /\n]++/[^ /\n]++/\+?(\d+) \d+/\d+ "
+    rb'(?:\{[^}\n]*+\} )*+"([A-Z]+ [^ ?"\n]*+)?[^\n]*'
 )
 
 _LEFT = (b"C", b"c")
