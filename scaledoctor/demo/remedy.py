@@ -115,9 +115,9 @@ def _obeys(order: str, place: str, balancer: Haproxy | None) -> bool:
 
 
 def _ini(commands: list[str], pooler: PgBouncer) -> tuple[Applied, ...]:
-    """Write the settings of the section [pgbouncer] and reload, once for all."""
+    """Write the settings of [pgbouncer], whose head a fix leaves out, and reload, once for all."""
     changeable = consoles.changeable(pooler)
-    section, settings, done = "", dict[str, str | int](), list[Applied]()
+    section, settings, done = "[pgbouncer]", dict[str, str | int](), list[Applied]()
     for command in commands:
         name, _, value = (part.strip() for part in command.partition("="))
         if name.startswith("["):

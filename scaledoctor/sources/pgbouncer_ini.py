@@ -50,7 +50,7 @@ class IniLine:
 
 @dataclass(frozen=True, slots=True)
 class IniProblem:
-    """A line at which PgBouncer stops reading, or a file that could not be read here."""
+    """A line at which PgBouncer stops reading, a file that could not be read here, or a reset."""
 
     file: str
     line: int
@@ -65,11 +65,16 @@ class IniProblem:
 @fact
 @dataclass(frozen=True, slots=True)
 class PoolerIni:
-    """All lines in the order in which PgBouncer reads them, includes in their place."""
+    """All lines that count, in the order in which PgBouncer reads them, includes in their place.
+
+    ``resets`` are places at which [pgbouncer] is opened again: that sets everything before it back
+    to its default.
+    """
 
     file: str
     lines: tuple[IniLine, ...]
     problems: tuple[IniProblem, ...] = ()
+    resets: tuple[IniProblem, ...] = ()
 
     def setting(self, name: str) -> IniLine | None:
         """The last line of [pgbouncer] that sets it: that one counts."""
@@ -119,7 +124,11 @@ async def pooler_ini(session: IniSession) -> PoolerIni:
     """Parse the file as PgBouncer does (cfparser.c)."""
     reading = _Reading(session.redactor)
     reading.file(session.path, session.text, ())
-    return PoolerIni(str(session.path), tuple(reading.lines), tuple(reading.problems))
+    if not reading.opened:
+        reading.problem(session.path, 1, "there is no section [pgbouncer]")
+    return PoolerIni(
+        str(session.path), tuple(reading.lines), tuple(reading.problems), tuple(reading.resets)
+    )
 
 
 def _read(path: Path) -> str:
@@ -143,8 +152,10 @@ class _Reading:
 
     redactor: Redactor
     section: str = ""
+    opened: bool = False
     lines: list[IniLine] = field(default_factory=list)
     problems: list[IniProblem] = field(default_factory=list)
+    resets: list[IniProblem] = field(default_factory=list)
     files: int = 0
 
     def file(self, path: Path, text: str, above: tuple[Path, ...]) -> None:
@@ -154,36 +165,48 @@ class _Reading:
             if line.startswith("%include") and line[8:9].isspace():
                 self._include(path, number, line[8:].strip(), (*above, path.resolve()))
             elif line.startswith("["):
-                name, bracket, _ = line[1:].partition("]")
-                self.section = name
-                if not bracket:
-                    self._problem(path, number, "a section without its ]")
+                self._open(path, number, line)
+            elif not self.section:
+                self.problem(path, number, "a value before the first section")
             elif match := _KEY.match(line):
                 self._add(path, number, match["quoted"] or match["plain"], match["value"])
             else:
-                self._problem(path, number, "neither a setting (name = value) nor a comment")
+                self.problem(path, number, "neither a setting (name = value) nor a comment")
+
+    def _open(self, path: Path, number: int, line: str) -> None:
+        """Begin a section; [pgbouncer] begins with the defaults of all settings (cfparser.c)."""
+        self.section, bracket, _ = line[1:].partition("]")
+        if not bracket:
+            self.problem(path, number, "a section without its ]")
+        if self.section == "pgbouncer":
+            lost = [one.name for one in self.lines if one.section == "pgbouncer"]
+            self.lines = [one for one in self.lines if one.section != "pgbouncer"]
+            self.opened = True
+            if lost:
+                self.resets.append(IniProblem(str(path), number, ", ".join(lost)))
 
     def _include(self, path: Path, number: int, name: str, above: tuple[Path, ...]) -> None:
         """PgBouncer looks from its own working folder; the including file's is the best guess."""
         places = [Path(name)] if name.startswith("/") else [path.parent / name, Path(name)]
         found = next((place for place in places if place.is_file()), places[0])
         if found.resolve() in above:
-            self._problem(path, number, f"{name} includes itself")
+            self.problem(path, number, f"{name} includes itself")
         elif len(above) > DEEPEST or self.files >= MOST_FILES:
-            self._problem(path, number, f"{name}: includes are nested too deep, or too many")
+            self.problem(path, number, f"{name}: includes are nested too deep, or too many")
         else:
             try:
                 self.file(found, _read(found), above)
             except (OSError, ValueError) as error:
                 words = error.strerror if isinstance(error, OSError) else str(error)
-                self._problem(path, number, f"include {name} cannot be read: {words}")
+                self.problem(path, number, f"include {name} cannot be read: {words}")
 
     def _add(self, path: Path, number: int, name: str, value: str) -> None:
         secret = _SECRET.search(name) is not None
         shown = MASK if secret else self.redactor.text(value.rstrip())
         self.lines.append(IniLine(self.section, name, shown, str(path), number))
 
-    def _problem(self, path: Path, number: int, words: str) -> None:
+    def problem(self, path: Path, number: int, words: str) -> None:
+        """Remember what is wrong with a line."""
         self.problems.append(IniProblem(str(path), number, words))
 
 

@@ -58,8 +58,10 @@ def clients(count: int, dsn: str, work: Work, settle: float = 0.6) -> Iterator[N
         yield
     finally:
         stop.set()
+        # Whoever waits for a server goes when the pooler does.
+        until = time.monotonic() + 1.0
         for thread in threads:
-            thread.join(5)
+            thread.join(max(0.0, until - time.monotonic()))
 
 
 def snapshot(console: str, postgres: str = "", window: float = 1.5) -> Snapshot:

@@ -7,7 +7,7 @@ import pytest
 from scaledoctor.sdk import Finding, Kind, Severity
 from scaledoctor.sources.pgbouncer import PoolerProcess
 from scaledoctor.sources.pgbouncer_ini import IniLine, IniProblem, PoolerIni
-from scaledoctor_checks.pooling.ini_names import ini_syntax, ini_unknown_setting
+from scaledoctor_checks.pooling.ini_names import ini_section_twice, ini_syntax, ini_unknown_setting
 from scaledoctor_checks.pooling.ini_settings import (
     ini_auth_type,
     ini_reset_query,
@@ -211,3 +211,15 @@ def test_lines_that_stop_pgbouncer_are_told() -> None:
     unread = PoolerIni(FILE, (), (IniProblem(FILE, 7, "include a.ini cannot be read: denied"),))
     assert only(ask(ini_syntax, unread)).severity is Severity.LOW
     assert not ask(ini_syntax, ini(SHOP))
+
+
+def test_a_second_section_resets_the_first() -> None:
+    """By PgBouncer's own reader; the lines before it count no more."""
+    names = "admin_users, pool_mode, auth_type, listen_addr, logfile"
+    twice = PoolerIni(FILE, (), (), (IniProblem(FILE, 40, names),))
+    found = only(ask(ini_section_twice, twice))
+    assert found.summary == (
+        f"{FILE}:40: a second [pgbouncer] sets admin_users, pool_mode, auth_type, listen_addr and "
+        "more back to the default"
+    )
+    assert not ask(ini_section_twice, ini(pool_mode="transaction"))

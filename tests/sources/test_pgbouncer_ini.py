@@ -90,6 +90,7 @@ def test_misplaced_secrets_are_masked_too(tmp_path: Path) -> None:
         ("%include none.ini\n", 1, "include none.ini cannot be read: No such file"),
         ("%include pgbouncer.ini\n", 1, "includes itself"),
         ("\n%include a.ini\n", 1, "includes itself"),
+        ("pool_mode = session\n[pgbouncer]\n", 1, "before the first section"),
     ],
 )
 def test_problems_are_told_with_their_line(
@@ -103,10 +104,30 @@ def test_problems_are_told_with_their_line(
     assert ini.section("users")
 
 
+def test_a_second_section_resets_the_settings_of_the_first(tmp_path: Path) -> None:
+    """Only what stands after its last beginning counts; other sections may be opened again."""
+    text = (
+        "[pgbouncer]\npool_mode = transaction\nmax_client_conn = 9\n[databases]\na =\n"
+        "[pgbouncer]\nmax_client_conn = 5\n[databases]\nb =\n"
+    )
+    ini = parsed(tmp_path, {"pgbouncer.ini": text})
+    assert ini.setting("pool_mode") is None
+    assert ini.number("max_client_conn", 100) == 5
+    assert [(r.line, r.words) for r in ini.resets] == [(6, "pool_mode, max_client_conn")]
+    assert [one.name for one in ini.section("databases")] == ["a", "b"]
+    assert not ini.problems
+
+
+def test_a_file_without_the_main_section_is_no_configuration(tmp_path: Path) -> None:
+    """PgBouncer says "main section missing"."""
+    ini = parsed(tmp_path, {"pgbouncer.ini": "[databases]\na =\n"})
+    assert [p.words for p in ini.problems] == ["there is no section [pgbouncer]"]
+
+
 def test_nesting_ends(tmp_path: Path) -> None:
     """Ten deep, as in PgBouncer; a file that is included often is no loop but no endless work."""
     chain = {f"n{i}.ini": f"%include n{i + 1}.ini\n" for i in range(30)}
-    ini = parsed(tmp_path, {"pgbouncer.ini": "%include n0.ini\n", **chain})
+    ini = parsed(tmp_path, {"pgbouncer.ini": "[pgbouncer]\n%include n0.ini\n", **chain})
     assert [p.words for p in ini.problems] == ["n10.ini: includes are nested too deep, or too many"]
     fan = {f"n{i}.ini": f"%include n{i + 1}.ini\n" * 9 for i in range(9)} | {"n9.ini": ""}
     ini = parsed(tmp_path, {"pgbouncer.ini": "%include n0.ini\n", **fan})

@@ -74,7 +74,8 @@ def risk(
         fixes=(
             Fix(
                 f"Set {name}",
-                (f"; {where}", "[pgbouncer]", *first, f"{name} = {wanted}", RELOAD),
+                # No head: a second [pgbouncer] resets all settings of the first.
+                (f"; {where}, in its section [pgbouncer]", *first, f"{name} = {wanted}", RELOAD),
                 language="ini",
                 risk=why_not,
                 verify=f"SHOW CONFIG; on the console: {name} is {wanted}",

@@ -29,21 +29,20 @@ def ini(
     undo: str,
     restart: bool = False,
 ) -> Fix:
-    """A change of pgbouncer.ini: lines for a section that it has.
+    """A change of pgbouncer.ini.
 
-    PgBouncer fills in its defaults when a section begins: a second [pgbouncer] at the end of the
-    file would reset all settings of the first one at the next RELOAD, admin_users included.
+    PgBouncer fills in its defaults when [pgbouncer] begins: a second one would reset all settings
+    of the first at the next RELOAD, admin_users included. So its lines come without their head.
+    The other sections may be opened again.
     """
     where = config.file if config else "pgbouncer.ini"
     after = "; then restart PgBouncer: this setting is read at the start only"
+    head: tuple[str, ...] = (f"; at the end of {where}", f"[{section}]")
+    if section == "pgbouncer":
+        head = (f"; below [pgbouncer] in {where}, instead of the old lines; no second [pgbouncer]",)
     return Fix(
         title,
-        (
-            f"; in {where}, in the section that is there: a second one would reset its settings",
-            f"[{section}]",
-            *lines,
-            after if restart else RELOAD,
-        ),
+        (*head, *lines, after if restart else RELOAD),
         language="ini",
         risk=risk,
         verify=verify,

@@ -6,6 +6,7 @@ from scaledoctor.sdk import (
     Confidence,
     Evidence,
     Finding,
+    Fix,
     Reach,
     Severity,
     Step,
@@ -94,33 +95,39 @@ def one_core(
             Evidence("cores of its process", used, "cores", share, SOURCE),
             Evidence("clients, mean", clients, "clients", source="SHOW POOLS"),
         ),
-        fixes=(
-            ini(
-                "Run one process per core on the same port",
-                "pgbouncer",
-                (
-                    "; the same file for each process but for peer_id (1, 2) and unix_socket_dir;",
-                    "; divide pool sizes by the number of processes",
-                    "so_reuseport = 1",
-                    *(
-                        (
-                            "peer_id = 1",
-                            "unix_socket_dir = /var/run/postgresql/pgb1",
-                            "[peers]",
-                            "1 = host=/var/run/postgresql/pgb1",
-                            "2 = host=/var/run/postgresql/pgb2",
-                        )
-                        if config and config.version >= (1, 19, 0)
-                        else ("; before 1.19 cancel requests go astray: upgrade first",)
-                    ),
-                ),
-                config,
-                risk="each process has pools of its own: sizes add up in PostgreSQL",
-                verify="top: no pgbouncer stays at 100 %",
-                undo="take the lines out, stop the second process, restart the first",
-                restart=True,
-            ),
-        ),
+        fixes=tuple(_fixes(config)),
         explains={"pgbouncer.cpu": 1.0},
         impact=0.5,
     )
+
+
+def _fixes(config: PoolerConfig | None) -> Iterator[Fix]:
+    peering = config is not None and config.version >= (1, 19, 0)
+    own = ("peer_id = 1", "unix_socket_dir = /var/run/postgresql/pgb1")
+    undo = "take the lines out, stop the second process, restart the first"
+    yield ini(
+        "Run one process per core on the same port",
+        "pgbouncer",
+        (
+            "; the same file for each process but for peer_id and unix_socket_dir (2, .../pgb2);",
+            "; divide pool sizes by the number of processes",
+            "so_reuseport = 1",
+            *(own if peering else ("; before 1.19 cancel requests go astray: upgrade first",)),
+        ),
+        config,
+        risk="each process has pools of its own: sizes add up in PostgreSQL",
+        verify="top: no pgbouncer stays at 100 %",
+        undo=undo,
+        restart=True,
+    )
+    if peering:
+        yield ini(
+            "Let the processes hand cancel requests to each other",
+            "peers",
+            ("1 = host=/var/run/postgresql/pgb1", "2 = host=/var/run/postgresql/pgb2"),
+            config,
+            risk="none without the lines above",
+            verify="SHOW PEERS; on the console of each",
+            undo=undo,
+            restart=True,
+        )

@@ -106,3 +106,40 @@ def _problem(problem: IniProblem) -> Finding:
         ),
         kind=Kind.RISK,
     )
+
+
+@check("pgbouncer.ini-section-twice", step=Step.POOL)
+def ini_section_twice(ini: PoolerIni, /) -> Iterator[Finding]:
+    """pgbouncer.ini opens [pgbouncer] twice, which resets what stands in the first.
+
+    Why: a section begins with the defaults of all its settings; those of the first [pgbouncer],
+    admin_users among them, count no more, and nothing says so.
+    How measured: [pgbouncer] begins again, in the file or an include, after settings.
+    Fix: one section.
+    When to ignore: never.
+    References: cfparser.c, fill_defaults; seen with 1.18 and 1.25.
+    """
+    for reset in ini.resets[:MOST]:
+        names = reset.words.split(", ")
+        yield Finding(
+            subject="[pgbouncer]",
+            summary=(
+                f"{reset.where}: a second [pgbouncer] sets {', '.join(names[:4])}"
+                f"{' and more' if len(names) > 4 else ''} back to the default"
+            ),
+            severity=Severity.MEDIUM,
+            evidence=(
+                Evidence("settings that count no more", reset.words[:200], source=reset.where),
+            ),
+            fixes=(
+                Fix(
+                    "Take the second head out, and move its lines up if another section is between",
+                    (f"sed -i '{reset.line}s/^/; /' '{reset.file}'",),
+                    language="shell",
+                    risk="the settings of the first section count again",
+                    verify="SHOW CONFIG; after RELOAD; on the console",
+                    undo=f"sed -i '{reset.line}s/^; //' '{reset.file}'",
+                ),
+            ),
+            kind=Kind.RISK,
+        )

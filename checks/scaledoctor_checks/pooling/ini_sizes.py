@@ -73,7 +73,7 @@ def _number(options: Mapping[str, str], name: str, default: int) -> int:
 
 @check("pgbouncer.ini-limits", step=Step.POOL)
 def ini_limits(ini: PoolerIni, /) -> Iterator[Finding]:
-    """pgbouncer.ini has no limit that keeps one database or user from taking everything.
+    """pgbouncer.ini does not keep one database or user from taking everything.
 
     Why: whoever is busiest, or runs away, gets all of PostgreSQL's connections, and the others
     wait.
