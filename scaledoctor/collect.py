@@ -181,7 +181,8 @@ class _Visit:
             share = (monotonic() - began) / self.window if self.window else 1.0
             self.observer(self.target.name, "sampling", min(share, 1.0))
             for probe in sampled:
-                await self._probe(probe, session)
+                if tick % max(1, round(probe.every / SAMPLE_SECONDS)) == 0:
+                    await self._probe(probe, session)
 
     async def _probe(self, probe: Probe[..., Any], session: Any) -> None:
         name = probe.gives.__name__

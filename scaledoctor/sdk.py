@@ -112,6 +112,7 @@ class Probe(_Documented, Generic[P, T]):
     cost: str
     cadence: Cadence
     function: Callable[P, Awaitable[T]]
+    every: float = 0.0
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         """Read the fact."""
@@ -181,10 +182,13 @@ def resource(
 
 
 def probe(
-    *, cost: str, cadence: Cadence = Cadence.ONCE
+    *, cost: str, cadence: Cadence = Cadence.ONCE, every: float = 0.0
 ) -> Callable[[Callable[P, Awaitable[T]]], Probe[P, T]]:
-    """Register how a fact is read; ``cost`` says what one reading costs the target."""
-    return lambda function: Probe(cost, cadence, function)
+    """Register how a fact is read; ``cost`` says what one reading costs the target.
+
+    ``every`` is the least number of seconds between two samples, for what changes no faster.
+    """
+    return lambda function: Probe(cost, cadence, function, every)
 
 
 def source(

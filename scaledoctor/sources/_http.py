@@ -18,7 +18,7 @@ SECONDS = 3.0
 
 MOST_BYTES = 64 * 2**20
 """Of one answer: HAProxy's page has about 500 bytes per server, so this is 100,000 servers."""
-
+NO_HEADERS: Mapping[str, str] = {}
 
 _DNS = ("name or service not known", "name resolution", "no address associated", "nodename")
 
@@ -69,18 +69,33 @@ class Http:
             Unavailable: it answers, but with another status than 200.
 
         """
+        answer = await self.ask(path)
+        _judge(answer.status, urlsplit(path or self.url).path or "/")
+        return answer
+
+    async def ask(
+        self, path: str | None = None, content: bytes = b"", headers: Mapping[str, str] = NO_HEADERS
+    ) -> Answer:
+        """As :meth:`get`, or a POST of that content; an answer of any status is an answer.
+
+        Raises:
+            Unreachable: no connection, or no answer in time.
+
+        """
         import httpx
 
         url = self.url if path is None else str(httpx.URL(self.url).join(path))
+        method = "POST" if content else "GET"
         began = monotonic()
         try:
-            async with self.client.stream("GET", url) as reply:
+            async with self.client.stream(
+                method, url, content=content or None, headers=headers
+            ) as reply:
                 body = await _read(reply)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise refused(error) from None
         finally:
             self.spent.append(monotonic() - began)
-        _judge(reply.status_code, urlsplit(url).path or "/")
         kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
         text = body.decode("utf-8", "replace")
         return Answer(reply.status_code, kind, text, dict(reply.headers))

@@ -6,6 +6,7 @@ from functools import partial
 
 from scaledoctor.errors import ScaledoctorError
 from scaledoctor.targets.address import file_target, socket_or_url_target, url_target
+from scaledoctor.targets.brokers import rabbitmq_target, sqs_target
 from scaledoctor.targets.postgres import (
     is_postgres,
     libpq_target,
@@ -70,6 +71,20 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "queue", "NAME", "A key of that Redis that is a queue of yours: list, set, stream.", None
+    ),
+    Option(
+        "rabbitmq",
+        "URL",
+        "RabbitMQ's management API (http://user:password@host:15672), as a user with the tag "
+        "monitoring.",
+        rabbitmq_target,
+    ),
+    Option(
+        "sqs",
+        "URL",
+        "A queue's URL of Amazon SQS or of what speaks like it; AWS_ACCESS_KEY_ID or "
+        "~/.aws/credentials let us in.",
+        sqs_target,
     ),
     _url("url", "A page of the application, asked a few times for its latency."),
     _file("access-log", "An access log of nginx, HAProxy, Envoy or a web server."),

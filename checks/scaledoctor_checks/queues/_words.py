@@ -41,6 +41,8 @@ _START = {
     "dramatiq": "dramatiq MODULE --queues {name}",
     "huey": "huey_consumer MODULE.huey  # name = {name}",
     "stream": "redis-cli XINFO CONSUMERS {stream} {group}  # then start one",
+    "rabbitmq": "# start whatever consumes from {name}; Celery: celery -A APP worker -Q {name}",
+    "sqs": "# start whatever receives from {name}",
 }
 
 _FAILED = {
@@ -48,6 +50,16 @@ _FAILED = {
     "sidekiq": ("redis-cli ZREVRANGE dead 0 4",),
     "bullmq": ("redis-cli ZREVRANGE bull:{name}:failed 0 4",),
     "dramatiq": ("redis-cli ZREVRANGE dramatiq:{name}.XQ 0 4",),
+    "rabbitmq": (
+        "rabbitmqadmin -V {vhost} get queue={name} count=5 ackmode=ack_requeue_true",
+        "# their header x-death says why and from which queue; a shovel puts them back",
+    ),
+    "sqs": (
+        "URL=$(aws sqs get-queue-url --queue-name {name} --output text)",
+        "ARN=$(aws sqs get-queue-attributes --queue-url $URL --attribute-names QueueArn "
+        "--query Attributes.QueueArn --output text)",
+        "aws sqs start-message-move-task --source-arn $ARN",
+    ),
 }
 
 _RESUME = {
@@ -68,7 +80,8 @@ def start(queue: Queue) -> str:
 def failed(queue: Queue) -> tuple[str, ...]:
     """The commands that show the failed jobs, and that put them back."""
     lines = _FAILED.get(queue.system, ("look at the failed jobs of {name}",))
-    return tuple(line.format(name=bare(queue)) for line in lines)
+    _, _, vhost = queue.name.rpartition("@") if "@" in queue.name else ("", "", "/")
+    return tuple(line.format(name=bare(queue), vhost=quote(vhost)) for line in lines)
 
 
 def resume(queue: Queue) -> str:

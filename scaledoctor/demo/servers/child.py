@@ -77,12 +77,19 @@ def accepts(port: int) -> bool:
     return False
 
 
-def tool(command: Command, *, folder: Path, account: Account | None, timeout: float = 60) -> str:
+def tool(
+    command: Command,
+    *,
+    folder: Path,
+    account: Account | None,
+    timeout: float = 60,
+    env: Mapping[str, str] | None = None,
+) -> str:
     """Run a program to its end as `account` and return its stdout; `ServerFailed` if it fails."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=folder,
-        env=environment(folder),
+        env=env or environment(folder),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -1,0 +1,43 @@
+"""RabbitMQ's management API and queues of Amazon SQS."""
+
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from scaledoctor.errors import ScaledoctorError
+from scaledoctor.targets.address import url_target
+from scaledoctor.targets.target import Target
+
+MANAGEMENT = "give the management API: http://user:password@host:15672"
+QUEUE_URL = "give the queue's URL: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
+
+
+def rabbitmq_target(url: str) -> Target:
+    """Build a target from the URL of a management API, with a login in it.
+
+    Raises:
+        ScaledoctorError: AMQP's URL, or none at all; the message never repeats it.
+
+    """
+    if url.lower().startswith(("amqp:", "amqps:")):
+        raise ScaledoctorError("--rabbitmq: this URL is AMQP's", MANAGEMENT)
+    authority, _, path = url.partition("://")[2].partition("/")
+    if "@" in path or "#" in authority.rpartition("@")[0] or "?" in authority.rpartition("@")[0]:
+        message = "--rabbitmq: user or password holds a sign that cuts the URL"
+        raise ScaledoctorError(message, "write @ as %40, / as %2F, : as %3A, # as %23, ? as %3F")
+    return url_target("rabbitmq", url.partition("#")[0])
+
+
+def sqs_target(url: str) -> Target:
+    """Build a target from a queue's URL; its host is the endpoint, Amazon's or another one.
+
+    Raises:
+        ScaledoctorError: not a URL, or one that names no queue.
+
+    """
+    target = url_target("sqs", url)
+    if "@" in urlsplit(url).netloc:
+        raise ScaledoctorError("--sqs: the URL holds a login", "SQS wants AWS_ACCESS_KEY_ID")
+    names = [part for part in urlsplit(url).path.split("/") if part]
+    if len(names) < 2:
+        raise ScaledoctorError("--sqs: the URL names no queue", QUEUE_URL)
+    return replace(target, name=f"sqs:{names[-1]}")
