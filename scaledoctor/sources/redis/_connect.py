@@ -89,13 +89,27 @@ def refused(error: Exception, where: Place) -> Unreachable:
     from redis import exceptions
 
     if isinstance(error, exceptions.TimeoutError | TimeoutError):
-        return refusal("timed out")
+        no = refusal("timed out")
+        plain = "a port that does not speak TLS wants redis://"
+        return no if where.tls is None else Unreachable(no.category, no.message, enable=plain)
     if isinstance(error, exceptions.AuthenticationWrongNumberOfArgsError):
         return refusal("invalid password")
     return refusal(str(error) or type(error).__name__)
 
 
 def _connection(where: Place, patience: float | None) -> "AbstractConnection":
+    """A connection that is not open yet and sends nothing of its own but the login.
+
+    What redis-py says of itself with CLIENT SETINFO would swallow the server's first words, such
+    as that it is in protected mode.
+    """
+    connection = _made(where, patience)
+    for name in ("driver_info", "lib_name", "lib_version"):  # by version of redis-py
+        setattr(connection, name, None)
+    return connection
+
+
+def _made(where: Place, patience: float | None) -> "AbstractConnection":
     from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
@@ -117,6 +131,28 @@ def _connection(where: Place, patience: float | None) -> "AbstractConnection":
     checked = where.tls.get("ssl_cert_reqs") != "none"
     tls: dict[str, Any] = {**where.tls, "ssl_check_hostname": checked}
     return SSLConnection(**shared, **tls)
+
+
+async def first_words(where: Place) -> Unreachable | None:
+    """Why a server hangs up: what it says to whoever connects and stays silent, if it does.
+
+    It refuses some before they have said anything, and what it then says is lost when we write.
+    """
+    import asyncio
+
+    import redis
+
+    wire = await open_wire(Place(where.host, where.port, where.path, tls=where.tls))
+    try:
+        async with asyncio.timeout(1.0):
+            await wire.connection.read_response(disable_decoding=True)
+    except TimeoutError:
+        return None
+    except (redis.RedisError, OSError) as error:
+        return refused(error, where)
+    finally:
+        await wire.close()
+    return None
 
 
 async def past_sentinel(where: Place) -> Place:

@@ -48,7 +48,7 @@ _REFUSALS: tuple[tuple[str, str, str, str], ...] = (
         "scan again when it is done: redis-cli INFO persistence, loading_eta_seconds",
     ),
     (
-        r"MASTERDOWN",
+        r"MASTERDOWN|Link with MASTER is down",
         "replica",
         "it is a replica that has lost its master and may not serve old data",
         "look at its master, or set replica-serve-stale-data yes",

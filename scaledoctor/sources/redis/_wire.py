@@ -48,7 +48,11 @@ class Wire:
         finally:
             self.spent.append(monotonic() - began)
             self.commands += len(selecting) + len(commands)
-        self.lost, self.db = "", db
+        self.lost = ""
+        if selecting and isinstance(replies[0], Exception):  # the others went to another database
+            self.fault = replies[0]
+            raise Unavailable(refusal(str(self.fault)).message)
+        self.db = db
         return replies[len(selecting) :]
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Reply]:
@@ -75,10 +79,6 @@ class Wire:
 
         try:
             return await self.connection.read_response(disable_decoding=True)
-        except (redis.ConnectionError, redis.TimeoutError) as error:
-            if isinstance(error, redis.AuthenticationError | redis.BusyLoadingError):
-                return error
-            raise
         except redis.ResponseError as error:
             return error
 

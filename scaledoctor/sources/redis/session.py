@@ -1,5 +1,6 @@
 """Read-only connections to one Redis, Valkey or cluster of them."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,7 +10,15 @@ from typing import Any
 from scaledoctor.sdk import Redactor, Target, Unavailable, Unreachable, source
 from scaledoctor.sources.redis._allowed import Command, name_of
 from scaledoctor.sources.redis._cluster import Nodes, nodes_of
-from scaledoctor.sources.redis._connect import Place, open_wire, past_sentinel, place, refused
+from scaledoctor.sources.redis._connect import (
+    Place,
+    first_words,
+    open_wire,
+    past_sentinel,
+    place,
+    refused,
+)
+from scaledoctor.sources.redis._refusal import refusal
 from scaledoctor.sources.redis._wire import Reply, Wire
 
 MOST_NODES = 20
@@ -23,6 +32,13 @@ GRANT = (
 
 OPTIONAL = frozenset({"CLIENT LIST", "CLIENT SETNAME", "CLUSTER SLOTS", "PSUBSCRIBE"})
 """Without these we see less, but not nothing."""
+
+
+ALONE = re.compile(
+    r"WRONGTYPE|unknown (sub)?command|syntax error|no such key|NOGROUP|wrong number of arguments",
+    re.I,
+)
+"""Errors that concern the command alone: another type of key, or a version that has it not."""
 
 
 @dataclass
@@ -84,12 +100,15 @@ class RedisSession:
             if name in OPTIONAL:
                 return None
             raise Unavailable(f"this user may not run {name} here", self.grant)
-        if isinstance(
-            reply, exceptions.ConnectionError
-        ):  # NOAUTH, LOADING: no fault of the command
-            no = refused(reply, self.where)
-            raise Unavailable(no.message, no.enable)
-        return None  # another type of key, a command that this version has not, a moved slot
+        if isinstance(reply, exceptions.MovedError):
+            if self.nodes.slots:
+                return None  # the slot has just moved
+            reason = "this is one node of a cluster, and the others are not known"
+            raise Unavailable(reason, self.grant)
+        if ALONE.search(str(reply)):
+            return None
+        no = refused(reply, self.where)
+        raise Unavailable(no.message, no.enable)
 
 
 @source("redis", RedisSession)
@@ -126,9 +145,12 @@ async def _opened(where: Place, closing: AsyncExitStack) -> Wire:
 async def _info(wire: Wire, where: Place) -> dict[str, str]:
     """Name ourselves and read INFO: the first command that shows whether we are let in."""
     try:
-        _, reply = await wire.run([("CLIENT", "SETNAME", "scaledoctor"), ("INFO",)])
+        naming = ("CLIENT", "SETNAME", "scaledoctor")
+        _, reply = await wire.run([naming, ("INFO",)], where.db or 0)
     except Unavailable:
-        raise refused(wire.fault or TimeoutError(), where) from None
+        no = refused(wire.fault or TimeoutError(), where)
+        said = await first_words(where) if no.category == "closed" else None
+        raise said or no from None
     if isinstance(reply, Exception):
         raise refused(reply, where)
     info = info_of(reply) if isinstance(reply, bytes) else {}
@@ -137,6 +159,8 @@ async def _info(wire: Wire, where: Place) -> dict[str, str]:
             "sentinel", "this is a Sentinel, it keeps no data", "",
             "--redis redis+sentinel://host:26379/NAME, with the name of its master",
         )  # fmt: skip
+    if info.get("loading") == "1":
+        raise refusal("LOADING")
     if "redis_version" not in info:
         raise Unreachable("protocol", "it speaks Redis's protocol, but INFO tells no version")
     return info
