@@ -176,6 +176,36 @@ def test_a_healthy_nginx_under_load_is_quiet() -> None:
         assert {f.check for f in seen.examination.findings} >= {"nginx.upstreams-unseen"}
 
 
+ADVISED = """
+proxy_connect_timeout 3s; proxy_next_upstream_tries 2; proxy_next_upstream_timeout 10s;
+upstream shop {{
+    zone shop 64k;
+    least_conn;
+    {} {}
+    keepalive 32;
+}}
+server {{ listen @PORT@; location / {{
+    proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://shop;
+}} }}
+"""
+
+
+@pytest.mark.live
+def test_what_is_advised_starts_and_leaves_nothing_to_say() -> None:
+    """All fixes of the lint together, in a real nginx under load."""
+    main = "worker_processes auto; worker_rlimit_nofile 8192;"
+    with members(0.003, 0.003) as (_, ports):
+        lines = [f"server 127.0.0.1:{p} max_fails=3 fail_timeout=10s;" for p in ports]
+        with (
+            nginx(ADVISED.format(*lines), main=main, connections=4096) as server,
+            load_on(server.port) as load,
+        ):
+            load.await_requests(50)
+            seen = scan(1.0, nginx=server.status_url, nginx_conf=str(server.conf))
+    assert set(load.seen) == {200}
+    assert [f.check for f in seen.examination.findings] == ["nginx.upstreams-unseen"]
+
+
 @pytest.mark.live
 def test_slots_that_run_out_are_named() -> None:
     """64 slots, 30 clients of a slow application: each request takes two of them."""

@@ -209,6 +209,16 @@ def test_dead_members(lint: Lint) -> None:
     assert (found.subject, found.severity) == ("shop", Severity.HIGH)
 
 
+def test_a_fix_keeps_the_other_words_of_the_line(lint: Lint) -> None:
+    lines = ("server a:1;", "server b:1 weight=3 down max_fails=0 backup;")
+    fix = one(dead_member(lint.upstream(*lines))).fixes[0]
+    assert fix.commands == (f"# {lint.path}:3", "server b:1 weight=3 max_fails=0 backup;")
+    assert fix.undo == "server b:1 weight=3 down max_fails=0 backup;"
+    conf = lint.upstream("server a:1;", "server b:1 weight=2 max_fails=0 fail_timeout=1s;")
+    fix = one(never_ejected(conf)).fixes[0]
+    assert fix.commands[1] == "server b:1 weight=2 max_fails=3 fail_timeout=10s;"
+
+
 @pytest.mark.parametrize(("weight", "fires"), [(7, False), (8, True)])
 def test_a_weight_that_is_nearly_nothing(lint: Lint, weight: int, fires: bool) -> None:
     """1 of 8 is a quarter of the even share, 1 of 9 is less."""

@@ -157,6 +157,7 @@ def test_without_counts_an_even_policy_gives_equal_shares() -> None:
     (found,) = slow_member(window(rows, product="caddy"), held(1, 9))
     assert (found.subject, found.confidence) == ("shop/m1", Confidence.MEDIUM)
     assert "9.0 requests in hand, the others 1.0" in found.summary
+    assert found.impact == pytest.approx(0.8)  # 8 of the 10 in hand would not be there
     blind = replace(rows, checked=())
     assert not list(slow_member(window(blind, product="caddy"), held(1, 9)))
     least = replace(rows, policy=Policy.LEAST)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Kind, Severity, Step, check
-from scaledoctor.sources.nginx_conf import NginxConf, Upstream
+from scaledoctor.sources.nginx_conf import Member, NginxConf, Upstream
 from scaledoctor_checks.balancing._bounded import bounded
 from scaledoctor_checks.balancing._nginx import RELOAD, places
 
@@ -77,20 +77,15 @@ def dead_member(conf: NginxConf, /, *, share: float = 0.25) -> Iterator[Finding]
 def _dead(upstream: Upstream, share: float) -> Iterator[Finding]:
     down = [m for m in upstream.members if m.down]
     if down and len(down) == len(upstream.members):
+        count = float(len(down))
+        where = places(m.place for m in down)
         yield _risk(
             upstream.name,
             f"every member of {upstream.name} is marked down ({upstream.place})",
             Severity.HIGH,
-            (Evidence("members marked down", float(len(down)), f"of {len(down)}",
-                      source=places(m.place for m in down)),),
-            _fix(
-                "Let one member take requests",
-                f"# {down[0].place}",
-                f"server {down[0].address};",
-                risk="the member must be ready for them",
-                undo=f"server {down[0].address} down;",
-            ),
-        )  # fmt: skip
+            (Evidence("members marked down", count, f"of {len(down)}", source=where),),
+            _revived(down[0], "Let one member take requests"),
+        )
         return
     for member in down:
         yield _risk(
@@ -98,33 +93,42 @@ def _dead(upstream: Upstream, share: float) -> Iterator[Finding]:
             f"{member.address} of {upstream.name} is marked down ({member.place})",
             Severity.LOW,
             (Evidence("marked down", "yes", source=str(member.place)),),
-            _fix(
-                "Take the line out, or let the member work",
-                f"# {member.place}",
-                f"server {member.address};",
-                risk="with the word down gone it takes its share at once",
-                undo=f"server {member.address} down;",
-            ),
+            _revived(member, "Take the line out, or let the member work"),
         )
-    total = sum(m.weight for m in upstream.usable)
+    fair = sum(m.weight for m in upstream.usable) / max(1, len(upstream.usable))
     for member in upstream.usable:
-        fair = total / len(upstream.usable)
         if member.weight < share * fair:
-            yield _risk(
-                f"{upstream.name}/{member.address}",
-                f"{member.address} gets {member.weight / total:.1%} of {upstream.name}, an even "
-                f"share is {1 / len(upstream.usable):.0%} ({member.place})",
-                Severity.LOW,
-                (Evidence("weight", float(member.weight), f"of {total}", share * fair,
-                          str(member.place)),),
-                _fix(
-                    "Give it the weight of its size",
-                    f"# {member.place}",
-                    f"server {member.address} weight={max(1, round(fair))};",
-                    risk="it gets that share at once",
-                    undo=f"server {member.address} weight={member.weight};",
-                ),
-            )  # fmt: skip
+            yield _light(upstream, member, fair, share)
+
+
+def _revived(member: Member, title: str) -> Fix:
+    return _fix(
+        title,
+        f"# {member.place}",
+        member.line(without="down"),
+        risk="it takes its share at once, and must be ready for it",
+        undo=member.line(),
+    )
+
+
+def _light(upstream: Upstream, member: Member, fair: float, share: float) -> Finding:
+    count = len(upstream.usable)
+    part, total = member.weight / (fair * count), f"of {fair * count:.0f}"
+    weight = Evidence("weight", float(member.weight), total, share * fair, str(member.place))
+    return _risk(
+        f"{upstream.name}/{member.address}",
+        f"{member.address} gets {part:.1%} of {upstream.name}, an even share is {1 / count:.0%} "
+        f"({member.place})",
+        Severity.LOW,
+        (weight,),
+        _fix(
+            "Give it the weight of its size",
+            f"# {member.place}",
+            member.line(f"weight={max(1, round(fair))}"),
+            risk="it gets that share at once",
+            undo=member.line(),
+        ),
+    )
 
 
 @check("nginx.single-member", step=Step.SCALE_OUT)
@@ -219,9 +223,9 @@ def _ejected(upstream: Upstream) -> Finding:
         _fix(
             "Keep the last one in whatever happens",
             f"# {last.place}",
-            f"server {last.address} max_fails=0;",
+            last.line("max_fails=0"),
             risk="requests go on to it while it fails; nobody else could take them",
-            undo=f"server {last.address} max_fails={last.max_fails};",
+            undo=last.line(),
         ),
     )  # fmt: skip
 
@@ -246,9 +250,9 @@ def never_ejected(conf: NginxConf, /) -> Iterator[Finding]:
             _fix(
                 "Take it out for a while when it fails",
                 f"# {m.place}",
-                f"server {m.address} max_fails=3 fail_timeout=10s;",
+                m.line("max_fails=3", "fail_timeout=10s"),
                 risk="a burst of errors takes it out for ten seconds",
-                undo=f"server {m.address} max_fails=0;",
+                undo=m.line(),
             ),
         )
         for u in conf.upstreams

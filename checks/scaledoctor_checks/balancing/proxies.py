@@ -15,7 +15,14 @@ from scaledoctor.sdk import (
     check,
 )
 from scaledoctor.sources.proxies import Policy, ProxyGroups, ProxyLoad
-from scaledoctor_checks.balancing._balance import Imbalance, Member, imbalance, laggards
+from scaledoctor_checks.balancing._balance import (
+    SLOWER_BY,
+    Imbalance,
+    Laggard,
+    Member,
+    imbalance,
+    laggards,
+)
 from scaledoctor_checks.balancing._bounded import bounded
 from scaledoctor_checks.balancing._proxies import (
     SOURCES,
@@ -170,46 +177,48 @@ def slow_member(
         raise Unavailable(reason, "give its access log to --access-log")
     if len(load) < 2:
         raise Unavailable("one sample of requests in hand says nothing", "scan with a --window")
-    found_groups = groups(window, load)
-    hand = sum(m.seen for g in found_groups for m in g.members) or 1.0
-    for group in found_groups:
-        serving = [m for m in group.steady if not m.failing]
-        members = [m.member(window.seconds, len(load)) for m in serving]
-        if group.requests is not None:
-            found = laggards(members)
-        elif group.row.policy is Policy.EVEN and group.row.checked:
-            found = laggards([_equal(m, len(load)) for m in members], slower_by=0.5)
-        else:
-            continue
+    found = groups(window, load)
+    hand = sum(m.seen for g in found for m in g.members) or 1.0
+    for group in found:
+        members = _comparable(group, window.seconds, len(load))
+        slower_by = SLOWER_BY if group.requests is not None else 0.5
         total = sum(m.seen for m in members)
-        for slow in found:
-            excess = slow.excess / max(1e-9, sum(m.seconds for m in members))
-            counted = group.requests is not None
-            yield Finding(
-                subject=f"{group.row.name}/{slow.member.name}",
-                summary=_slow_words(group, slow.member.name, slow.seconds, slow.others, counted),
-                severity=Severity.HIGH if slow.member.seen >= severe * total else Severity.MEDIUM,
-                confidence=Confidence.HIGH if counted else Confidence.MEDIUM,
-                evidence=(
-                    Evidence("its time for a request" if counted else "in its hand, mean",
-                             slow.seconds, "s" if counted else "requests",
-                             2 * slow.others, SOURCES[group.product]),
-                    Evidence("share of the group's requests in hand",
-                             slow.member.seen / max(1.0, total), "share", severe,
-                             SOURCES[group.product]),
-                ),
-                fixes=(
-                    look_at(group.product, group.row.name, slow.member.name, slow=True),
-                    least(group),
-                ),
-                explains=explained(group, slow.member.seen / max(1.0, total)),
-                impact=min(1.0, max(0.0, excess)) * total / hand,
-            )  # fmt: skip
+        for slow in laggards(members, slower_by=slower_by):
+            excess = slow.excess / sum(m.seconds for m in members)
+            impact = min(1.0, max(0.0, excess)) * total / hand
+            yield _slow(group, slow, slow.member.seen / max(1.0, total), severe, impact)
 
 
-def _equal(member: Member, samples: int) -> Member:
-    """A member of a group that gives equal shares: a request of its own stands for its share."""
-    return replace(member, requests=member.weight, seconds=member.seen / samples)
+def _comparable(group: Group, seconds: float, samples: int) -> list[Member]:
+    """Members that can be compared: by their time for a request, else by what is in their hand.
+
+    Without counts, of a policy that gives equal shares, a request of its own stands for a share.
+    """
+    members = [m.member(seconds, samples) for m in group.steady if not m.failing]
+    if group.requests is not None:
+        return members
+    if group.row.policy is Policy.EVEN and group.row.checked:
+        return [replace(m, requests=m.weight, seconds=m.seen / samples) for m in members]
+    return []
+
+
+def _slow(group: Group, slow: Laggard, share: float, severe: float, impact: float) -> Finding:
+    counted = group.requests is not None
+    source, name = SOURCES[group.product], slow.member.name
+    what, unit = ("its time for a request", "s") if counted else ("in its hand, mean", "requests")
+    return Finding(
+        subject=f"{group.row.name}/{name}",
+        summary=_slow_words(group, name, slow.seconds, slow.others, counted),
+        severity=Severity.HIGH if share >= severe else Severity.MEDIUM,
+        confidence=Confidence.HIGH if counted else Confidence.MEDIUM,
+        evidence=(
+            Evidence(what, slow.seconds, unit, 2 * slow.others, source),
+            Evidence("share of the group's requests in hand", share, "share", severe, source),
+        ),
+        fixes=(look_at(group.product, group.row.name, name, slow=True), least(group)),
+        explains=explained(group, share),
+        impact=impact,
+    )
 
 
 def _slow_words(group: Group, address: str, own: float, others: float, counted: bool) -> str:

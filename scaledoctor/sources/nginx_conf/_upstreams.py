@@ -49,4 +49,5 @@ def _member(directive: Directive, redactor: Redactor) -> Member:
         fail_timeout=seconds(given.get("fail_timeout", ""), 10.0),
         backup="backup" in given,
         down="down" in given,
+        words=tuple(map(redactor.text, directive.arguments[1:])),
     )

@@ -16,7 +16,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One ``server`` of an upstream, with nginx's defaults filled in."""
+    """One ``server`` of an upstream, with nginx's defaults filled in; ``words`` as written."""
 
     address: str
     place: Place
@@ -25,6 +25,13 @@ class Member:
     fail_timeout: float = 10.0
     backup: bool = False
     down: bool = False
+    words: tuple[str, ...] = ()
+
+    def line(self, *more: str, without: str = "") -> str:
+        """The directive with further words, each in place of the one that sets the same."""
+        names = {word.partition("=")[0] for word in (*more, without)}
+        kept = (w for w in self.words if w.partition("=")[0] not in names)
+        return " ".join(("server", self.address, *kept, *more)) + ";"
 
 
 @dataclass(frozen=True, slots=True)
