@@ -5,9 +5,9 @@ import time
 
 import dramatiq
 import psycopg
-from celery import Celery
+from celery import Celery  # type: ignore[import-untyped]  # has no hints
 from dramatiq.brokers.redis import RedisBroker
-from huey import RedisHuey
+from huey import RedisHuey  # type: ignore[import-untyped]  # has no hints
 
 URL = os.environ.get("QUEUE_URL", "redis://127.0.0.1:1/0")
 
@@ -36,13 +36,13 @@ celery.conf.update(
 )
 
 
-@celery.task
+@celery.task  # type: ignore[untyped-decorator]  # likewise
 def celery_nap(seconds: float) -> None:
     """Takes its time."""
     time.sleep(seconds)
 
 
-broker = RedisBroker(url=URL)
+broker = RedisBroker(url=URL)  # type: ignore[no-untyped-call]  # only half of it has hints
 dramatiq.set_broker(broker)
 
 
@@ -61,7 +61,7 @@ def dramatiq_fail() -> None:
 huey = RedisHuey("shop", url=URL)
 
 
-@huey.task()
+@huey.task()  # type: ignore[untyped-decorator]  # likewise
 def huey_nap(seconds: float) -> None:
     """Takes its time."""
     time.sleep(seconds)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis as client
 
 from scaledoctor.demo.servers.child import Child, child
 from tests.queues.work import first, queue, until
@@ -53,19 +52,19 @@ def node(package: Path, *words: object) -> str:
     return done.stdout
 
 
-def counts(package: Path, r: client.Redis) -> dict[str, Any]:
+def counts(package: Path, r: Any) -> dict[str, Any]:
     """What BullMQ says of its queue."""
     found: dict[str, Any] = json.loads(node(package, "count", port(r)))
     return found
 
 
-def port(r: client.Redis) -> int:
+def port(r: Any) -> int:
     """Where the server listens."""
     return int(r.connection_pool.connection_kwargs["port"])
 
 
 @contextmanager
-def worker(package: Path, r: client.Redis, slots: int) -> Iterator[Child]:
+def worker(package: Path, r: Any, slots: int) -> Iterator[Child]:
     """A worker until the block ends; it is killed without warning then."""
     program = shutil.which("node")
     assert program is not None
@@ -81,7 +80,7 @@ def worker(package: Path, r: client.Redis, slots: int) -> Iterator[Child]:
         yield one
 
 
-def test_the_numbers_are_those_of_bullmq(r: client.Redis, url: str, package: Path) -> None:
+def test_the_numbers_are_those_of_bullmq(r: Any, url: str, package: Path) -> None:
     """Waiting, oldest, active, delayed, failed, workers, and what came and went."""
     node(package, "produce", port(r), 0, 0)
     with worker(package, r, 2):
@@ -96,7 +95,7 @@ def test_the_numbers_are_those_of_bullmq(r: client.Redis, url: str, package: Pat
         assert (found.arrived, found.done, found.stuck) == (10, 1, 0)
 
 
-def test_nobody_works(r: client.Redis, url: str, package: Path) -> None:
+def test_nobody_works(r: Any, url: str, package: Path) -> None:
     """No connection has a worker's name."""
     node(package, "produce", port(r), 3, 1)
     for key in r.keys("bull:mail:[0-9]*"):
@@ -105,7 +104,7 @@ def test_nobody_works(r: client.Redis, url: str, package: Path) -> None:
     assert (finding.check, finding.subject) == ("queue.no-workers", "bullmq mail")
 
 
-def test_a_killed_worker_leaves_its_jobs(r: client.Redis, url: str, package: Path) -> None:
+def test_a_killed_worker_leaves_its_jobs(r: Any, url: str, package: Path) -> None:
     """Their locks run out; nothing else is there to see it."""
     with worker(package, r, 2) as one:
         node(package, "produce", port(r), 2, 60)

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-import redis as client
-from celery import Celery
+from celery import Celery  # type: ignore[import-untyped]  # has no hints
 
 from scaledoctor.demo.servers.child import Child
 from tests.queues.work import every, first, program, queue, report, until
@@ -30,7 +30,7 @@ def app(url: str) -> Iterator[Celery]:
 
 @contextmanager
 def worker(
-    r: client.Redis,
+    r: Any,
     url: str,
     folder: Path,
     queues: str = "celery",
@@ -48,7 +48,7 @@ def worker(
         yield one
 
 
-def put(app: Celery, count: int, seconds: float, **options: object) -> None:
+def put(app: Celery, count: int, seconds: float, **options: Any) -> None:
     """Send tasks, as an application does."""
     for _ in range(count):
         app.send_task(TASK, (seconds,), **options)
@@ -61,7 +61,7 @@ def declared(app: Celery, name: str) -> int:
     return int(found.message_count)
 
 
-def test_the_depth_is_that_of_kombu(r: client.Redis, url: str, app: Celery) -> None:
+def test_the_depth_is_that_of_kombu(r: Any, url: str, app: Celery) -> None:
     """With priorities, in several queues; remote control and events are no queues."""
     put(app, 7, 1.0)
     put(app, 3, 1.0, priority=6)
@@ -70,7 +70,7 @@ def test_the_depth_is_that_of_kombu(r: client.Redis, url: str, app: Celery) -> N
     assert queue(url, "celery mail").ready == declared(app, "mail") == 2
 
 
-def test_workers_are_heard(r: client.Redis, url: str, app: Celery, tmp_path: Path) -> None:
+def test_workers_are_heard(r: Any, url: str, app: Celery, tmp_path: Path) -> None:
     """Alive, tasks that run, tasks in their hands, those with a time, those to be tried again."""
     with worker(r, url, tmp_path):
         put(app, 2, 30.0)
@@ -89,9 +89,7 @@ def test_workers_are_heard(r: client.Redis, url: str, app: Celery, tmp_path: Pat
         assert 0 < found.held < 60
 
 
-def test_taken_tasks_are_told_by_queue(
-    r: client.Redis, url: str, app: Celery, tmp_path: Path
-) -> None:
+def test_taken_tasks_are_told_by_queue(r: Any, url: str, app: Celery, tmp_path: Path) -> None:
     """The broker keeps them together; their headers say where they belong."""
     with worker(r, url, tmp_path, "celery,mail", slots=1):
         put(app, 1, 30.0)
@@ -105,14 +103,14 @@ def test_taken_tasks_are_told_by_queue(
     assert (two.scheduled, two.retrying, two.reserved) == (2, 1, 0)
 
 
-def test_nobody_works(r: client.Redis, url: str, app: Celery) -> None:
+def test_nobody_works(r: Any, url: str, app: Celery) -> None:
     """No heartbeat for more than twice its interval, and nobody listens."""
     put(app, 5, 1.0)
     finding = first(url, 6.0)
     assert (finding.check, finding.subject) == ("queue.no-workers", "celery celery")
 
 
-def test_too_few_workers(r: client.Redis, url: str, app: Celery, tmp_path: Path) -> None:
+def test_too_few_workers(r: Any, url: str, app: Celery, tmp_path: Path) -> None:
     """No age on this broker: depth over what the heartbeats tell, and the workers needed."""
     put(app, 400, 0.2)
     with worker(r, url, tmp_path, slots=1), every(0.05, lambda: put(app, 1, 0.2)):
@@ -123,9 +121,7 @@ def test_too_few_workers(r: client.Redis, url: str, app: Celery, tmp_path: Path)
     assert "wait by Little's law" in [e.fact for e in finding.evidence]
 
 
-def test_a_burst_that_drains_is_healthy(
-    r: client.Redis, url: str, app: Celery, tmp_path: Path
-) -> None:
+def test_a_burst_that_drains_is_healthy(r: Any, url: str, app: Celery, tmp_path: Path) -> None:
     """Two hundred short tasks at once."""
     with worker(r, url, tmp_path, slots=4):
         put(app, 200, 0.02)
@@ -134,9 +130,7 @@ def test_a_burst_that_drains_is_healthy(
     assert found.verdict.status.value == "healthy"
 
 
-def test_a_killed_worker_leaves_its_tasks(
-    r: client.Redis, url: str, app: Celery, tmp_path: Path
-) -> None:
+def test_a_killed_worker_leaves_its_tasks(r: Any, url: str, app: Celery, tmp_path: Path) -> None:
     """Nothing waits in the list, eight tasks are in nobody's hands for the next hour."""
     with worker(r, url, tmp_path) as one:
         put(app, 10, 60.0)
@@ -149,7 +143,7 @@ def test_a_killed_worker_leaves_its_tasks(
     assert "come back after 60 min" in finding.summary
 
 
-def test_one_worker_hoards(r: client.Redis, url: str, app: Celery, tmp_path: Path) -> None:
+def test_one_worker_hoards(r: Any, url: str, app: Celery, tmp_path: Path) -> None:
     """The second one comes when the first has taken all: it stays idle."""
     with worker(r, url, tmp_path, slots=1):
         put(app, 5, 30.0)
@@ -160,9 +154,7 @@ def test_one_worker_hoards(r: client.Redis, url: str, app: Celery, tmp_path: Pat
     assert "1 of 2 workers" in finding.summary
 
 
-def test_a_task_that_is_held_too_long(
-    r: client.Redis, url: str, app: Celery, tmp_path: Path
-) -> None:
+def test_a_task_that_is_held_too_long(r: Any, url: str, app: Celery, tmp_path: Path) -> None:
     """Near the time-out it is a risk: here a countdown that was taken nearly an hour ago."""
     with worker(r, url, tmp_path):
         put(app, 1, 0.1, countdown=7000)

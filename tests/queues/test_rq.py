@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-import redis as client
 import rq
 from rq.registry import FailedJobRegistry, StartedJobRegistry
 
@@ -27,12 +27,12 @@ SIMPLE = ("--worker-class", "rq.worker.SimpleWorker")
 
 
 @contextmanager
-def worker(r: client.Redis, url: str, folder: Path, *queues: str) -> Iterator[Child]:
+def worker(r: Any, url: str, folder: Path, *queues: str) -> Iterator[Child]:
     """A worker in one process, once it is registered for its first queue."""
     before = r.scard(f"rq:workers:{queues[0]}")
 
     def ready() -> bool:
-        return r.scard(f"rq:workers:{queues[0]}") > before
+        return bool(r.scard(f"rq:workers:{queues[0]}") > before)
 
     name = folder / f"worker{before}"
     with program(
@@ -48,13 +48,13 @@ def age(jobs: list[rq.job.Job], seconds: float) -> None:
         job.connection.hset(job.key, "enqueued_at", past)
 
 
-def put(r: client.Redis, count: int, seconds: float, name: str = "mail") -> list[rq.job.Job]:
+def put(r: Any, count: int, seconds: float, name: str = "mail") -> list[rq.job.Job]:
     """Put jobs into a queue, as an application does."""
     mail = rq.Queue(name, connection=r)
     return [mail.enqueue(nap, seconds) for _ in range(count)]
 
 
-def test_the_numbers_are_those_of_rq(r: client.Redis, url: str, tmp_path: Path) -> None:
+def test_the_numbers_are_those_of_rq(r: Any, url: str, tmp_path: Path) -> None:
     """Ready, oldest, in flight, workers, failed and scheduled."""
     mail = rq.Queue("mail", connection=r)
     mail.enqueue(fail)
@@ -75,7 +75,7 @@ def test_the_numbers_are_those_of_rq(r: client.Redis, url: str, tmp_path: Path) 
         assert queue(url, "rq low" if rq.Queue("low", connection=r).count else "rq mail").slots == 1
 
 
-def test_counts_what_comes_and_what_is_done(r: client.Redis, url: str, tmp_path: Path) -> None:
+def test_counts_what_comes_and_what_is_done(r: Any, url: str, tmp_path: Path) -> None:
     """Exactly, from where the newest job of the last reading stands."""
     put(r, 30, 0.0)
     mail = rq.Queue("mail", connection=r)
@@ -88,7 +88,7 @@ def test_counts_what_comes_and_what_is_done(r: client.Redis, url: str, tmp_path:
     assert 30 + found.arrived - found.done == pytest.approx(found.ready, abs=2)
 
 
-def test_an_idle_worker_lives_by_its_connection(r: client.Redis, url: str, tmp_path: Path) -> None:
+def test_an_idle_worker_lives_by_its_connection(r: Any, url: str, tmp_path: Path) -> None:
     """Its heartbeat comes every seven minutes; after a kill the connection is gone at once."""
     with worker(r, url, tmp_path, "mail") as one:
         rq.Queue("mail", connection=r).enqueue(nap, 0)
@@ -101,7 +101,7 @@ def test_an_idle_worker_lives_by_its_connection(r: client.Redis, url: str, tmp_p
         until(lambda: queue(url, "rq mail").consumers == 0)
 
 
-def test_a_burst_that_drains_is_healthy(r: client.Redis, url: str, tmp_path: Path) -> None:
+def test_a_burst_that_drains_is_healthy(r: Any, url: str, tmp_path: Path) -> None:
     """Three hundred jobs at once, two workers: no finding, no saturated resource."""
     with worker(r, url, tmp_path, "mail"), worker(r, url, tmp_path, "mail"):
         put(r, 300, 0.02)
@@ -111,7 +111,7 @@ def test_a_burst_that_drains_is_healthy(r: client.Redis, url: str, tmp_path: Pat
     assert [row.state.value for row in found.headroom] in ([], ["ok"], ["busy"])
 
 
-def test_nobody_works(r: client.Redis, url: str) -> None:
+def test_nobody_works(r: Any, url: str) -> None:
     """The first finding names the queue that has no workers."""
     age(put(r, 5, 1.0), 90)
     finding = first(url, 1.0)
@@ -119,7 +119,7 @@ def test_nobody_works(r: client.Redis, url: str) -> None:
     assert finding.severity is Severity.CRITICAL
 
 
-def test_too_few_workers(r: client.Redis, url: str, tmp_path: Path) -> None:
+def test_too_few_workers(r: Any, url: str, tmp_path: Path) -> None:
     """Ten jobs a second come, one worker does less than five: how many are needed, and why."""
     age(put(r, 100, 0.2), 45)
     mail = rq.Queue("mail", connection=r)
@@ -133,7 +133,7 @@ def test_too_few_workers(r: client.Redis, url: str, tmp_path: Path) -> None:
 
 
 def test_workers_that_wait_for_the_database(
-    r: client.Redis, url: str, tmp_path: Path, pg18: PostgresServer
+    r: Any, url: str, tmp_path: Path, pg18: PostgresServer
 ) -> None:
     """The cause is the forgotten transaction; the backlog is its symptom; workers do not help."""
     with psycopg.connect(pg18.dsn(), autocommit=True) as admin:
@@ -160,7 +160,7 @@ def test_workers_that_wait_for_the_database(
     ]  # fmt: skip
 
 
-def test_jobs_that_fail(r: client.Redis, url: str, tmp_path: Path) -> None:
+def test_jobs_that_fail(r: Any, url: str, tmp_path: Path) -> None:
     """Every job of the window ends in the registry of failed ones."""
     mail = rq.Queue("mail", connection=r)
     with worker(r, url, tmp_path, "mail"), every(0.1, lambda: mail.enqueue(fail)):
@@ -169,7 +169,7 @@ def test_jobs_that_fail(r: client.Redis, url: str, tmp_path: Path) -> None:
     assert finding.severity is Severity.HIGH
 
 
-def test_a_worker_that_was_killed_at_work(r: client.Redis, url: str, tmp_path: Path) -> None:
+def test_a_worker_that_was_killed_at_work(r: Any, url: str, tmp_path: Path) -> None:
     """Its job's lease runs out; nothing else waits."""
     with worker(r, url, tmp_path, "mail") as one:
         put(r, 1, 60.0)

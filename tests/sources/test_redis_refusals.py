@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import redis as client
+from redis.exceptions import NoPermissionError
 
 from scaledoctor.demo.servers import RedisServer, find_redis, redis
 from scaledoctor.demo.servers.child import accepts, free_port
@@ -96,7 +97,7 @@ def test_the_least_rights_write_nothing(guarded: RedisServer) -> None:
     with client.Redis(port=guarded.port, username="scaledoctor", password=SECRET) as r:
         for command in ("SET a 1", "DEL celery", "KEYS *", "CONFIG SET maxclients 1", "FLUSHALL",
                         "EVAL_RO 1 0", "CLIENT KILL TYPE normal", "RPUSH celery x"):  # fmt: skip
-            with pytest.raises(client.exceptions.NoPermissionError):
+            with pytest.raises(NoPermissionError):
                 r.execute_command(*command.split())
 
 

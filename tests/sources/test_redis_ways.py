@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis as client
@@ -122,7 +123,7 @@ def cluster(count: int) -> Iterator[list[RedisServer]]:
         for _ in range(count):
             bus = str(free_port())
             nodes.append((stack.enter_context(redis((*words, "--cluster-port", bus))), bus))
-        clients = [client.Redis(port=node.port) for node, _ in nodes]
+        clients: list[Any] = [client.Redis(port=node.port) for node, _ in nodes]
         step = 16384 // count
         for i, one in enumerate(clients):
             last = 16383 if i == count - 1 else (i + 1) * step - 1
@@ -136,7 +137,7 @@ def cluster(count: int) -> Iterator[list[RedisServer]]:
             one.close()
 
 
-def _state(one: client.Redis) -> bytes:
+def _state(one: Any) -> bytes:
     return bytes(one.execute_command("CLUSTER", "INFO", NEVER_DECODE=True))
 
 
@@ -161,8 +162,9 @@ def test_one_node_of_a_cluster_alone_says_so() -> None:
     with cluster(2) as nodes:
         rights = "ACL SETUSER narrow on nopass ~* &* -@all +@read +info +select +client|list"
         for node in nodes:
-            with client.Redis(port=node.port) as r:
-                r.execute_command(*rights.split())
+            r: Any = client.Redis(port=node.port)
+            r.execute_command(*rights.split())
+            r.close()
         (found,) = look(f"redis://narrow:any@127.0.0.1:{nodes[0].port}").records
         assert found.reach.ok
         assert any("one node of a cluster" in s.reason for s in found.skips)
@@ -178,7 +180,7 @@ def test_a_sentinel_names_its_master(tmp_path: Path) -> None:
         conf.write_text(
             f"port {port}\nbind 127.0.0.1\nsentinel monitor shop 127.0.0.1 {server.port} 1\n"
         )
-        command = [find_redis()[0], conf, "--sentinel"]
+        command: list[str | Path] = [find_redis()[0], conf, "--sentinel"]
         with child(command, folder=tmp_path, ready=lambda: accepts(port)):
             url = f"redis+sentinel://127.0.0.1:{port}"
             assert queue(f"{url}/shop/0", "rq mail").ready == 2

@@ -12,6 +12,9 @@ from scaledoctor.sources.redis._refusal import SECONDS, refusal
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
+GOODBYE = 0.5
+"""Seconds to end a connection in order."""
+
 Reply = Any
 """int, bytes, None or a list of replies; an ``Exception`` where the server refused."""
 
@@ -83,5 +86,12 @@ class Wire:
             return error
 
     async def close(self) -> None:
-        """End it without waiting for the other side."""
-        await self.connection.disconnect(nowait=True)
+        """End it; TLS says goodbye, which a silent server may make us wait for, but not long."""
+        import asyncio
+        from contextlib import suppress
+
+        import redis
+
+        with suppress(TimeoutError, OSError, redis.RedisError):
+            async with asyncio.timeout(GOODBYE):
+                await self.connection.disconnect()
