@@ -219,7 +219,7 @@ def test_the_client_limit_is_reached(
 def test_one_user_starves_another_under_a_shared_cap(
     server: PostgresServer, start_pgbouncer: StartPgBouncer
 ) -> None:
-    """reports takes all six of max_db_connections."""
+    """reports takes all six of max_db_connections; the fixes, carried out, give web its part."""
     pooler = start_pgbouncer(server, ini={"max_db_connections": 6})
     reports = pooler.dsn("postgres", application_name="reports")
     with (
@@ -227,11 +227,19 @@ def test_one_user_starves_another_under_a_shared_cap(
         clients(6, web(pooler), statement("SELECT pg_sleep(0.05)")),
     ):
         found = first(scan(console(pooler), server.dsn()))
-    assert (found.finding.check, found.finding.subject) == (
-        "pgbouncer.starved",
-        "postgres/postgres",
-    )
-    assert chain(found) == ["pgbouncer.pool:postgres/web"]
+        assert (found.finding.check, found.finding.subject) == (
+            "pgbouncer.starved",
+            "postgres/postgres",
+        )
+        assert chain(found) == ["pgbouncer.pool:postgres/web"]
+        paste(found, pooler)
+        with psycopg.connect(server.dsn(), autocommit=True) as admin:
+            admin.execute(found.finding.fixes[1].commands[0].encode())
+        time.sleep(1.0)
+        report = scan(console(pooler), server.dsn())
+    assert "pgbouncer.starved" not in every(report)
+    (row,) = [h for h in report.headroom if h.resource == "pgbouncer.pool:postgres/web"]
+    assert row.used > 1
 
 
 @contextmanager

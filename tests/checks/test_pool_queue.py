@@ -171,6 +171,30 @@ def test_the_setting_that_rules_the_pool_is_the_one_to_change(
     assert setting in only(small(window, **facts)).fixes[0].commands
 
 
+@pytest.mark.parametrize(
+    ("changes", "block"),
+    [
+        ({"databases": databases(20, cap=5)},
+         ("[databases]",
+          "shop = host=10.0.0.1 port=5432 dbname=shop max_db_connections=20")),
+        ({"databases": databases(20, cap=5), "config": config(max_db_connections=5)},
+         ("max_db_connections = 20",)),
+        ({"databases": databases(20), "config": config(max_user_connections=5)},
+         ("max_user_connections = 20",)),
+        ({"databases": databases(20), "users": user(cap=5)},
+         ("[users]", "web = max_user_connections=20")),
+    ],
+    ids=["database", "every database", "every user", "user"],
+)  # fmt: skip
+def test_a_cap_that_nobody_else_draws_on_is_a_size(
+    changes: dict[str, Any], block: tuple[str, ...]
+) -> None:
+    """max_db_connections or max_user_connections, its own or the global one."""
+    found = only(small(FULL, **{**FIVE, **changes}))
+    assert found.fixes[0].commands[1:-1] == block
+    assert found.fixes[0].undo.endswith("5, then RELOAD;")
+
+
 def test_servers_behind_a_lock_are_a_symptom() -> None:
     """4 of 5 wait for the same row: the pool waits for the locks, and nothing else is said."""
     blocked = Window.of(*[activity(active(1, **SLEEPING), *(waiting(p, 99) for p in (2, 3, 4, 5)),

@@ -22,6 +22,7 @@ from tests.checks.pool_facts import (
     sessions,
     stats,
     steady,
+    user,
     uses,
 )
 
@@ -42,6 +43,8 @@ def test_who_holds_a_shared_cap_is_named_and_limited() -> None:
     assert found.impact == pytest.approx(4 / 16)
     assert "holds 6 of the 6 server connections of max_db_connections = 6" in found.summary
     assert found.fixes[0].commands[1:3] == ("[users]", "reports = max_user_connections=3")
+    assert "usename = 'reports' AND datname = 'shop'" in found.fixes[1].commands[0]
+    assert "LIMIT 3)" in found.fixes[1].commands[0]
     use = uses(pool_resource, window, **CAPPED)["shop/web"]
     assert use.state is State.SATURATED
     assert not ask(pool_too_small, window, **CAPPED), "no size of its own helps"
@@ -60,6 +63,14 @@ def test_who_holds_a_shared_cap_is_named_and_limited() -> None:
 def test_nobody_starves_without_a_shared_limit_that_is_used_up(window: Any, facts: Any) -> None:
     """Each condition taken away."""
     assert not ask(starved, window, **facts)
+
+
+def test_a_limit_of_its_own_is_nobodys_fault() -> None:
+    """After the fix reports has 3 of 6 and waits at its own limit: web does not starve it."""
+    window = steady(pool(active=3, waiting=9, user="reports"), pool(active=3, waiting=1))
+    limited = {**CAPPED, "users": user("reports", cap=3)}
+    assert not ask(starved, window, **limited)
+    assert uses(pool_resource, window, **limited)["shop/reports"].limit == 3
 
 
 def test_a_users_cap_is_shared_by_its_databases() -> None:

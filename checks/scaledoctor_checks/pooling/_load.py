@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scaledoctor.sdk import Window
 from scaledoctor.sources.pgbouncer import Pool, PoolerDatabase, PoolerPools, PoolerStats
-from scaledoctor_checks.pooling._setup import Setup
+from scaledoctor_checks.pooling._setup import Cap, Setup, Size
 
 WAITING = 1.0
 """Mean waiting clients from which a pool has a queue; single waiters come and go in any pool."""
@@ -20,14 +20,27 @@ more than one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """A cap that a pool shares, and the mean busy servers of the others that draw on it."""
+
+    cap: Cap
+    others: float
+
+    @property
+    def servers(self) -> float:
+        """What is left: idle servers of others are evicted when they are needed."""
+        return max(0.0, self.cap.most - self.others)
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """One pool; ``busy``, ``servers``, ``waiting`` and ``clients`` are means, the rest peaks.
 
-    ``size`` and ``reserve`` are the effective ones. ``limit`` is what it could have had: its size
-    (and what it had of the reserve), less what others hold of a shared cap; ``setting`` names
-    what set it. ``rate`` is in transactions per second, None when unknown; ``ready`` says
-    that a server was logged in at some time, ``starved`` is the share of samples in which clients
-    waited with none, ``paused`` that an administrator stopped it.
+    ``sized`` and ``reserve`` are the effective ones. ``limit`` is what it could have had: its size
+    (and what it had of the reserve), or what others leave of a ``cap``, if that is less. ``rate``
+    is in transactions per second, None when unknown; ``ready`` says that a server was logged in
+    at some time, ``starved`` is the share of samples in which clients waited with none, ``paused``
+    that an administrator stopped it.
     """
 
     pool: Pool
@@ -38,10 +51,10 @@ class Load:
     maxwait: float
     ready: bool
     starved: float
-    size: int
+    sized: Size
     reserve: int
     limit: float
-    setting: str
+    cap: Left | None
     rate: float | None
     database: PoolerDatabase | None
     paused: bool = False
@@ -72,9 +85,19 @@ class Load:
         return self.waiting / self.rate if self.rate else self.maxwait
 
     @property
+    def size(self) -> int:
+        """Its own size; 0 when it has none."""
+        return self.sized.most
+
+    @property
+    def setting(self) -> str:
+        """What limits it."""
+        return self.cap.cap.setting if self.cap else self.sized.setting
+
+    @property
     def squeezed(self) -> bool:
-        """Others hold so much of a shared cap that it cannot have its size."""
-        return self.limit < self.size
+        """Others hold more than half of the cap that limits it; else the cap is its own limit."""
+        return self.cap is not None and self.cap.others > self.cap.cap.most / 2
 
     @property
     def dead(self) -> bool:
@@ -92,6 +115,12 @@ class Load:
     def full(self) -> bool:
         """Nine tenths of what it could have are linked to clients."""
         return 0 < 0.9 * self.limit <= self.busy
+
+
+def crowds(load: Load, found: Sequence[Load]) -> bool:
+    """Whether others wait because this pool holds the cap that they share."""
+    cap = load.cap.cap if load.cap else None
+    return any(o.squeezed and o.waiting and o.cap and o.cap.cap == cap for o in found)
 
 
 def loads(
@@ -116,15 +145,15 @@ def _load(
     samples: int,
     rate: float | None,
     setup: Setup,
-    left: tuple[float, str] | None,
+    left: Left | None,
 ) -> Load:
     most = max(p.servers for p in pools)
-    size, setting = setup.size(pools[-1], most)
+    sized = setup.size(pools[-1], most)
+    size = sized.most
     reserve, database = setup.reserve(pools[-1]), setup.database(pools[-1].database)
     # The reserve opens one server at a time, each after reserve_pool_timeout of waiting.
     limit = float(max(size, min(most, size + reserve)) if size else 0)
-    if left and (left[0] < limit or not size):
-        limit, setting = left
+    tight = left is not None and (left.servers < limit or not size)
     return Load(
         pool=pools[-1],
         busy=sum(p.active for p in pools) / samples,
@@ -134,28 +163,23 @@ def _load(
         maxwait=max(p.maxwait for p in pools),
         ready=any(p.ready for p in pools),
         starved=sum(bool(p.waiting and not p.ready) for p in pools) / samples,
-        size=size,
+        sized=sized,
         reserve=reserve,
-        limit=limit,
-        setting=setting,
+        limit=left.servers if left and tight else limit,
+        cap=left if tight else None,
         rate=rate,
         database=database,
         paused=setup.stopped or bool(database and database.paused),
     )
 
 
-def _left(
-    window: Window[PoolerPools], pools: Sequence[Pool], setup: Setup
-) -> tuple[float, str] | None:
-    """What the tightest shared cap leaves to a pool: the cap less the others' busy servers.
-
-    Idle servers of others are evicted when they are needed.
-    """
-    mine, found = pools[-1], list[tuple[float, str]]()
+def _left(window: Window[PoolerPools], pools: Sequence[Pool], setup: Setup) -> Left | None:
+    """The tightest cap of a pool; of two alike the one that others have less of."""
+    mine, found = pools[-1], list[Left]()
     for cap in setup.caps(mine):
         others = sum(p.active for s in window for p in s.pools if cap.over(p) and p.key != mine.key)
-        found.append((max(0.0, cap.most - others / len(window)), cap.setting))
-    return min(found, default=None)
+        found.append(Left(cap, others / len(window)))
+    return min(found, key=lambda left: (left.servers, left.others), default=None)
 
 
 def _rate(

@@ -13,6 +13,22 @@ from scaledoctor.sources.pgbouncer import (
 
 
 @dataclass(frozen=True, slots=True)
+class Size:
+    """A pool's size, 0 when it is unlimited (1.24+), and whose it is: a user's, a database's."""
+
+    most: int
+    of: str
+    name: str = ""
+
+    @property
+    def setting(self) -> str:
+        """As it stands in pgbouncer.ini."""
+        if self.of == "default":
+            return f"default_pool_size = {self.most}"
+        return f"pool_size = {self.most} of {self.of} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Cap:
     """``most`` server connections of all pools of one database or user, ``field`` says which."""
 
@@ -56,8 +72,8 @@ class Setup:
         """A global setting."""
         return int(self.config.number(name, default)) if self.config else default
 
-    def size(self, pool: Pool, most: int) -> tuple[int, str]:
-        """The pool's size and its setting; 0 when it is unlimited (1.24+).
+    def size(self, pool: Pool, most: int) -> Size:
+        """The pool's own size.
 
         The user's counts before the database's; a doubtful one only where it fits ``most``, the
         most servers that were seen.
@@ -66,10 +82,10 @@ class Setup:
         default = self.number("default_pool_size", 20)
         common = database.size if database else default
         if user and user.size is not None and (not user.doubtful or most <= user.size < common):
-            return user.size, f"pool_size = {user.size} of user {user.name}"
+            return Size(user.size, "user", user.name)
         if database and common != default:
-            return common, f"pool_size = {common} of database {database.name}"
-        return common, f"default_pool_size = {common}"
+            return Size(common, "database", database.name)
+        return Size(common, "default")
 
     def reserve(self, pool: Pool) -> int:
         """Servers that the pool may have beyond its size, once a client waited long enough."""

@@ -195,7 +195,7 @@ def _transaction_mode(load: Load, config: PoolerConfig | None) -> Fix:
     own = load.database is not None and load.database.mode == "session"
     line = "pool_mode = transaction"
     if own and load.database:
-        sized = (f"pool_size={load.size}",) if "of database" in load.setting else ()
+        sized = (f"pool_size={load.size}",) if load.sized.of == "database" else ()
         line = entry(load.database, "pool_mode=transaction", *sized)
     plans = "max_prepared_statements = 200 (set it, it is 0 before 1.24)"
     if config and config.version < (1, 21, 0):

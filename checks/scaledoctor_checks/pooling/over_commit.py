@@ -152,4 +152,4 @@ def _caps(mine: list[Load], claim: _Claim, room: int) -> Iterator[str]:
 
 
 def _own_size(load: Load) -> tuple[str, ...]:
-    return (f"pool_size={load.size}",) if "of database" in load.setting else ()
+    return (f"pool_size={load.size}",) if load.sized.of == "database" else ()

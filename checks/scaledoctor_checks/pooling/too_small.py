@@ -27,7 +27,7 @@ from scaledoctor_checks.pooling._causes import (
     wasteful,
 )
 from scaledoctor_checks.pooling._inside import FULL, Inside, computing, inside, saturated
-from scaledoctor_checks.pooling._load import SECONDS, SHARE, WAITING, Load, loads
+from scaledoctor_checks.pooling._load import SECONDS, SHARE, WAITING, Load, crowds, loads
 from scaledoctor_checks.pooling._setup import Setup
 from scaledoctor_checks.pooling._words import entry, ini, seconds
 
@@ -87,7 +87,9 @@ def pool_too_small(
         return
     for load in found:
         mine = seen.get(load.key)
-        if not load.queues(waiting, share_waited, wait) or not load.full or load.squeezed:
+        if not load.queues(waiting, share_waited, wait) or not load.full:
+            continue
+        if load.squeezed or crowds(load, found):
             continue
         if max(held(load, mine, clients).share, parked(load, mine, clients).share) >= MOST:
             continue
@@ -188,15 +190,7 @@ def _severity(load: Load, setup: Setup) -> Severity:
 
 def _fix(load: Load, size: int, setup: Setup) -> Fix:
     """The setting that rules the pool now, with the new size."""
-    if "of user" in load.setting:
-        user = load.pool.user
-        section, line, old = "users", f"{user} = pool_size={size}", f"pool_size={load.size}"
-    elif "of database" in load.setting and load.database:
-        section, line = "databases", entry(load.database, f"pool_size={size}")
-        old = f"pool_size={load.size}"
-    else:
-        section, line = "pgbouncer", f"default_pool_size = {size}"
-        old = f"default_pool_size = {load.size}"
+    section, line, old = _cap(load, size, setup) if load.cap else _size(load, size)
     return ini(
         f"Let {load.key} have {size} server connections",
         section,
@@ -206,6 +200,28 @@ def _fix(load: Load, size: int, setup: Setup) -> Fix:
         verify="SHOW POOLS; on the console: cl_waiting stays at 0 at the busiest hour",
         undo=f"{old}, then RELOAD;",
     )
+
+
+def _size(load: Load, size: int) -> tuple[str, str, str]:
+    """Section, new line and old value of the pool's own size."""
+    if load.sized.of == "user":
+        return "users", f"{load.pool.user} = pool_size={size}", f"pool_size={load.size}"
+    if load.sized.of == "database" and load.database:
+        return "databases", entry(load.database, f"pool_size={size}"), f"pool_size={load.size}"
+    return "pgbouncer", f"default_pool_size = {size}", f"default_pool_size = {load.size}"
+
+
+def _cap(load: Load, size: int, setup: Setup) -> tuple[str, str, str]:
+    """The same of the cap that limits it: by as much more as the pool needs."""
+    assert load.cap is not None
+    cap, more = load.cap.cap, load.cap.cap.most + size - floor(load.limit)
+    name = f"max_{'db' if cap.field == 'database' else 'user'}_connections"
+    if setup.number(name) == cap.most:
+        return "pgbouncer", f"{name} = {more}", f"{name} = {cap.most}"
+    if cap.field == "user":
+        return "users", f"{load.pool.user} = {name}={more}", f"{name}={cap.most}"
+    line = entry(load.database, f"{name}={more}") if load.database else ""
+    return "databases", line, f"{name}={cap.most}"
 
 
 def _look() -> Fix:
