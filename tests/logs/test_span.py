@@ -128,7 +128,7 @@ def test_the_newest_lines_are_read_when_there_are_too_many(
     monkeypatch.setattr(span_module, "Budget", lambda: _small_budget())
     span = recent(log, LAYOUT, mark)
     assert span.live
-    assert span.note == "the log grows too fast to read further back"
+    assert span.note == span_module.NEWEST
     assert span.tally.last == 1_795_600_800 + 1799
     assert 40 < span.tally.understood < 200
 
@@ -150,6 +150,21 @@ def test_a_packed_log_is_read_from_its_end(path: Path, monkeypatch: pytest.Monke
         span = recent(Log(path, file, log.packing), LAYOUT, 0)
     assert span.tally.last == 1_795_600_800 + 1499
     assert not span.live
+
+
+def test_of_a_large_packed_log_the_end_is_read_and_that_is_said(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than is kept in memory, and less than ten minutes of it."""
+    for name, value in (("SMALL", 10_000), ("MOST_BYTES", 4 << 20)):
+        monkeypatch.setattr(span_module, name, value)
+    path.write_bytes(gzip.compress(ticks(0, 590, each=60), 1))
+    log = open_log(path)
+    with closing(log.file):
+        span = recent(log, LAYOUT, 0)
+    assert span.tally.last == 1_795_600_800 + 589
+    assert seconds(span) < 500
+    assert span.note == span_module.NEWEST
 
 
 def test_of_a_cut_packed_log_what_is_whole_is_read(path: Path) -> None:

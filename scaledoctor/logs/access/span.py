@@ -26,6 +26,9 @@ MOST_BYTES = 64 << 20
 SECONDS = 2.5
 """After which reading ends with what it has; the newest lines are read first."""
 
+NEWEST = "only its newest part was read: it is too large for the time of a scan"
+"""The note of a log of which less was read than would tell of now."""
+
 _STEP = 1 << 18
 _EDGE = 1 << 16
 
@@ -96,7 +99,7 @@ def _add(
         if enough and span.tally.understood >= ENOUGH:
             return
         if budget.spent:
-            span.note = "the log grows too fast to read further back"
+            span.note = NEWEST
             return
         budget.bytes -= len(block)
         span.tally.add(block)
@@ -114,21 +117,28 @@ def _packed(log: Log, layout: Layout) -> Span:
     span, budget = Span(Tally(layout)), Budget()
     halfway = monotonic() + SECONDS / 2
     kept: deque[bytes] = deque(maxlen=MOST_BYTES // BLOCK // 2)
+    count = 0
     try:
         for block in gathered(unpacked(log.file, log.packing)):
             kept.append(block)
+            count += 1
             if monotonic() > halfway:
-                span.note = "the file is too large to unpack to its end in the time for it"
+                span.note = "the file is too large to unpack to its end in the time of a scan"
                 break
     except Damaged:
         span.note = "the file is damaged or cut: read up to there"
         if not kept:
             raise Unavailable(f"the {log.packing} file is damaged", "copy it again") from None
     small = sum(map(len, kept)) <= SMALL
-    while kept and not budget.spent:
+    read = 0
+    while kept and not budget.spent and (small or not _reaches_back(span.tally)):
         span.tally.add(kept.pop())
-        first, last = span.tally.first, span.tally.last
-        if not small and first is not None and last is not None and first < last - TAIL:
-            break
+        read += 1
+    if read < count and not _reaches_back(span.tally):
+        span.note = span.note or NEWEST
     span.tally.condense()
     return span
+
+
+def _reaches_back(tally: Tally) -> bool:
+    return tally.first is not None and tally.last is not None and tally.first < tally.last - TAIL
