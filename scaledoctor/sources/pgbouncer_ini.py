@@ -94,11 +94,9 @@ class PoolerIni:
 
 @dataclass
 class IniSession:
-    """A configuration file that exists and is text."""
+    """A configuration file that was read."""
 
-    path: Path
-    text: str
-    redactor: Redactor
+    ini: PoolerIni
 
 
 @source("pgbouncer-ini", IniSession)
@@ -116,18 +114,29 @@ async def pgbouncer_ini(target: Target, redactor: Redactor) -> AsyncIterator[Ini
         ) from None
     except ValueError as error:
         raise Unreachable("file", f"{path} {error}") from None
-    yield IniSession(path, text, redactor)
+    yield IniSession(parse(path, text, redactor))
 
 
-@probe(cost="reads the file and its includes")
+@probe(cost="the file and its includes, once")
 async def pooler_ini(session: IniSession) -> PoolerIni:
-    """Parse the file as PgBouncer does (cfparser.c)."""
-    reading = _Reading(session.redactor)
-    reading.file(session.path, session.text, ())
+    """The file's lines."""
+    return session.ini
+
+
+def parse(path: Path, text: str, redactor: Redactor) -> PoolerIni:
+    """Parse a file as PgBouncer does (cfparser.c).
+
+    Raises:
+        Unreachable: it is something else than a configuration of PgBouncer.
+    """
+    reading = _Reading(redactor)
+    reading.file(path, text, ())
+    if not reading.opened and reading.files == 1 and "%include" not in text:
+        raise Unreachable("file", f"{path} is no pgbouncer.ini: it has no section [pgbouncer]")
     if not reading.opened:
-        reading.problem(session.path, 1, "there is no section [pgbouncer]")
+        reading.problem(path, 1, "there is no section [pgbouncer], in no include either")
     return PoolerIni(
-        str(session.path), tuple(reading.lines), tuple(reading.problems), tuple(reading.resets)
+        str(path), tuple(reading.lines), tuple(reading.problems), tuple(reading.resets)
     )
 
 

@@ -239,6 +239,9 @@ def test_full_cores_are_no_matter_of_size() -> None:
             "server": replace(SERVER, local=True)}  # fmt: skip
     assert not small(FULL, **here)
     assert use_of(FULL, **here).waits_for["host.cpu"] == 1.0
+    asleep = {**here, "activity": FIVE["activity"]}
+    assert small(FULL, **asleep), "somebody else's load: these servers do not want the cores"
+    assert use_of(FULL, **asleep).waits_for == {}
     assert use_of(FULL, **FIVE).waits_for == {}
 
 

@@ -97,7 +97,10 @@ def test_problems_are_told_with_their_line(
     tmp_path: Path, text: str, line: int, words: str
 ) -> None:
     """And the rest of the file is read."""
-    files = {"pgbouncer.ini": text + "[users]\nweb =\n", "a.ini": "%include pgbouncer.ini\n"}
+    files = {
+        "pgbouncer.ini": text + "[pgbouncer]\n[users]\nweb =\n",
+        "a.ini": "%include pgbouncer.ini\n",
+    }
     ini = parsed(tmp_path, files)
     assert words in ini.problems[0].words
     assert ini.problems[0].line == line
@@ -118,10 +121,16 @@ def test_a_second_section_resets_the_settings_of_the_first(tmp_path: Path) -> No
     assert not ini.problems
 
 
-def test_a_file_without_the_main_section_is_no_configuration(tmp_path: Path) -> None:
-    """PgBouncer says "main section missing"."""
-    ini = parsed(tmp_path, {"pgbouncer.ini": "[databases]\na =\n"})
-    assert [p.words for p in ini.problems] == ["there is no section [pgbouncer]"]
+def test_a_file_without_the_main_section_is_something_else(tmp_path: Path) -> None:
+    """One line; with an include, which may have been meant to hold it, a problem of the file."""
+    record = read(tmp_path, {"pgbouncer.ini": "[databases]\na =\n"})
+    assert record.reach.message == (
+        f"{tmp_path}/pgbouncer.ini is no pgbouncer.ini: it has no section [pgbouncer]"
+    )
+    ini = parsed(tmp_path, {"pgbouncer.ini": "%include a.ini\n", "a.ini": "[users]\n"})
+    assert [p.words for p in ini.problems] == [
+        "there is no section [pgbouncer], in no include either"
+    ]
 
 
 def test_nesting_ends(tmp_path: Path) -> None:
@@ -168,6 +177,7 @@ def test_a_file_that_is_not_ours_to_read(tmp_path: Path) -> None:
 
 def test_foreign_bytes_and_empty_files(tmp_path: Path) -> None:
     """A name in Latin-1, and nothing at all."""
-    latin = "[databases]\ncaf\xe9 = host=1\n".encode("latin-1")
+    latin = "[pgbouncer]\n[databases]\ncaf\xe9 = host=1\n".encode("latin-1")
     assert read(tmp_path, {"pgbouncer.ini": latin}).reach.ok
-    assert parsed(tmp_path, {"pgbouncer.ini": ""}).lines == ()
+    assert parsed(tmp_path, {"pgbouncer.ini": "[pgbouncer]\n"}).lines == ()
+    assert "is no pgbouncer.ini" in read(tmp_path, {"pgbouncer.ini": ""}).reach.message

@@ -1,6 +1,6 @@
 """A pool that is smaller than the work that PostgreSQL could do."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil, floor
 
@@ -15,7 +15,7 @@ from scaledoctor.sources.pgbouncer import (
     PoolerStats,
     PoolerUsers,
 )
-from scaledoctor.sources.postgres import Activity, Server, Settings, Statements
+from scaledoctor.sources.postgres import Activity, Server, Session, Settings, Statements
 from scaledoctor_checks.host._use import busy
 from scaledoctor_checks.pooling._causes import (
     KEPT_FREE,
@@ -32,6 +32,9 @@ from scaledoctor_checks.pooling._setup import Setup
 from scaledoctor_checks.pooling._words import entry, ini, seconds
 
 SOURCE = "SHOW POOLS, SHOW STATS over the window"
+
+SPARE = 0.02
+"""Share of the cores that a larger pool may take whatever else runs: nobody notices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,7 @@ def pool_too_small(
     found = loads(window, stats, setup)
     total = sum(load.busy + load.waiting for load in found)
     seen, bad = inside(servers, databases, activity), wasteful(activity, statements)
-    if saturated(server, info, cpu):
-        return
+    full = saturated(server, info, cpu) is not None
     for load in found:
         mine = seen.get(load.key)
         if not load.queues(waiting, share_waited, wait) or not load.full:
@@ -93,7 +95,7 @@ def pool_too_small(
             continue
         if max(held(load, mine, clients).share, parked(load, mine, clients).share) >= MOST:
             continue
-        if mine and share(load, mine, lambda s: s.blocked or bad(s)) >= MOST:
+        if mine and share(load, mine, lambda s: _stuck(s, bad, full=full)) >= MOST:
             continue
         caps = [
             *_slots(load, slots(settings, activity) if mine else None),
@@ -102,6 +104,11 @@ def pool_too_small(
         size = min([ceil(load.busy + load.waiting), *(cap.servers for cap in caps)])
         if size > load.limit:
             yield _finding(load, size, caps, mine, total, setup)
+
+
+def _stuck(session: Session, bad: Callable[[Session], bool], *, full: bool) -> bool:
+    """Waits for a lock, runs a statement that is another finding, or wants a core of full ones."""
+    return session.blocked or bad(session) or (full and computing(session))
 
 
 def _slots(load: Load, taken: tuple[int, int] | None) -> Iterator[_Cap]:
@@ -130,7 +137,8 @@ def _cores(
         return
     active = activity.mean(lambda a: sum(s.active for s in a.sessions))
     each = cores_by_label(processes).get("postgres", 0.0) / active if active else 0.0
-    free = max(0.0, FULL * info.cores - used.cores)
+    # What hardly computes can be more even on full cores.
+    free = max(SPARE * info.cores, FULL * info.cores - used.cores)
     if each >= 0.001:
         yield _Cap(
             floor(load.busy + free / each),
