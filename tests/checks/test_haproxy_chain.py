@@ -103,3 +103,15 @@ def test_a_queue_follows_from_a_pool_that_is_too_small() -> None:
     assert {s.check for s in first.symptoms} == {"haproxy.queueing"}
     keys = [hop.key for hop in first.chain if hop.node == "resource"]
     assert keys == ["haproxy.backend:app", "pgbouncer.pool:shop/web"]
+
+
+@pytest.mark.parametrize(("errors", "follows"), [((50, 50), True), ((0, 90), False)])
+def test_servers_that_fail_alike_follow_from_what_their_requests_wait_for(
+    errors: tuple[int, int], follows: bool
+) -> None:
+    """10 requests in hand, 8 of them blocked; one server that fails alone is a cause of its own."""
+    servers = [server(f"s{i}", 100, 5.0, errors=n) for i, n in enumerate(errors)]
+    found = report(seen(*servers), database(8))
+    roots = {d.finding.check for d in found.diagnoses}
+    assert any(check.startswith("postgres.") for check in roots)
+    assert ("haproxy.server-errors" not in roots) is follows

@@ -95,6 +95,8 @@ def _failing(group: Group, all_of_it: Traffic, high: float, worst: Served | None
             ),
         ),
         fixes=tuple(_park(worst) if worst else _log(name)),
+        # Servers that fail alike share a cause: what their requests wait for, if anything.
+        waits_for={} if worst else {group.key: 1.0},
         impact=all_of_it.lost(count),
     )
 
