@@ -12,6 +12,7 @@ from scaledoctor.sources.envoy import (
     EnvoyBreakers,
     EnvoyCounters,
     EnvoyLimits,
+    EnvoyServer,
 )
 from scaledoctor.sources.proxies import (
     InHand,
@@ -21,7 +22,13 @@ from scaledoctor.sources.proxies import (
     ProxyLoad,
     ProxyMember,
 )
-from scaledoctor_checks.balancing.envoy import cluster, ejection_capped, overflow, panic
+from scaledoctor_checks.balancing.envoy import (
+    cluster,
+    ejection_capped,
+    not_live,
+    overflow,
+    panic,
+)
 from scaledoctor_checks.balancing.envoy_errors import errors, retries
 
 LIMITS = EnvoyBreakers((EnvoyLimits("shop", "shop", 100, 50, 200, 3),))
@@ -240,3 +247,19 @@ def test_impact_is_a_share_of_all_requests() -> None:
     window = Window(((0.0, first), (10.0, last)))
     (found,) = errors(limits, window, after(A, replace(B, failed=500)))
     assert found.impact == pytest.approx(0.5 / 4)
+
+
+@pytest.mark.parametrize(
+    ("state", "command"),
+    [
+        ("LIVE", None),
+        ("DRAINING", "curl -X POST http://ADMIN/healthcheck/ok"),
+        ("PRE_INITIALIZING", "curl -s 'http://ADMIN/init_dump'"),
+    ],
+)
+def test_an_envoy_that_is_not_live_is_told_how_to_become_it(
+    state: str, command: str | None
+) -> None:
+    """Draining ends by a command; what is missing at the start must be looked for."""
+    found = list(not_live(EnvoyServer("1.40.0", state)))
+    assert [f.fixes[0].commands[0] for f in found] == ([command] if command else [])

@@ -2,6 +2,7 @@
 
 import os
 import time
+from typing import Any
 
 import dramatiq
 import psycopg
@@ -42,7 +43,8 @@ def celery_nap(seconds: float) -> None:
     time.sleep(seconds)
 
 
-broker = RedisBroker(url=URL)  # type: ignore[no-untyped-call]  # only half of it has hints
+_broker: Any = RedisBroker  # only half of it has hints
+broker = _broker(url=URL)
 dramatiq.set_broker(broker)
 
 

@@ -34,11 +34,12 @@ def upstream(
     warn: float = 0.75,
     critical: float = 0.9,
 ) -> Iterator[Use]:
-    """Requests in hand of each upstream, of its unhealthy_request_count or max_requests.
+    """Requests in hand of each upstream, of its limit.
 
-    How measured: the most seen at once. Most have no limit, then there is no share. The busiest
-    ten. Thresholds: a sample twice a second misses the short peaks; at the limit Caddy takes the
-    upstream for unhealthy.
+    How measured: the most seen at once, against unhealthy_request_count or max_requests. Most
+    have no limit, then there is no share. The busiest ten.
+    Thresholds: a sample twice a second misses the short peaks, hence ``warn`` and ``critical``
+    below one; at the limit Caddy takes the upstream for unhealthy.
     """
     peaks: Counter[str] = Counter()
     for sample in load:

@@ -40,8 +40,9 @@ def cluster(
 
     How measured: the most seen at once against max_requests, waiting ones against
     max_pending_requests, connections against max_connections once one was wanted beyond it;
-    the fullest of the three. Errors are requests that were refused. Thresholds: a sample twice
-    a second misses the short peaks.
+    the fullest of the three. Errors are requests that were refused.
+    Thresholds: a sample twice a second misses the short peaks, hence ``warn`` and ``critical``
+    below one.
     """
     found = clusters(breakers, window, load)
     found.sort(key=lambda c: (-c.refused, -_fullest(c)[0]))

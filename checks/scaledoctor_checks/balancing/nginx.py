@@ -102,8 +102,9 @@ def connections(
 
     How measured: the most connections of the window, without idle keep-alive ones, plus one per
     request in progress for its upstream. The limit needs --nginx-conf. Errors are accepted
-    connections that were closed at once, ours too. Thresholds: each worker has its own slots,
-    and the fullest one drops first; peers warn at 80 % of all.
+    connections that were closed at once, ours too.
+    Thresholds: each worker has its own slots, and the fullest one drops first; peers warn at
+    80 % of all, hence ``warn`` and ``critical``.
     """
     if reach.category == "dropped":
         full = f"refused: {reach.message}"

@@ -101,6 +101,7 @@ def service(
 
     How measured: the seconds of all its requests over the seconds of the window (Little's law);
     Traefik has no limit of its own, so that there is no share. The busiest ten.
+    Thresholds: ``warn`` and ``critical`` are unused until it has one.
     """
     if window.seconds <= 0:
         return

@@ -26,9 +26,12 @@ _ERRORS = (
     ("NonExistentQueue", "queue", "there is no such queue", "is the URL right, and its region?"),
     ("QueueDoesNotExist", "queue", "there is no such queue", "is the URL right, and its region?"),
     ("InvalidAddress", "queue", "this is not the URL of a queue", "aws sqs list-queues"),
-    ("Expired", "auth", "the token has expired, or this machine's clock is wrong", ENABLE),
-    ("SignatureDoesNotMatch", "auth", "the secret does not belong to the key", ENABLE),
+    ("ExpiredToken", "auth", "the token has expired", ENABLE),
+    ("Signature expired", "clock", "this machine's clock is wrong", "timedatectl status"),
+    ("Signature not yet current", "clock", "this machine's clock is wrong", "timedatectl status"),
     ("Credential should be scoped", "region", "the region is another one", "export AWS_REGION"),
+    ("InvalidSignature", "auth", "the secret does not belong to the key", ENABLE),
+    ("SignatureDoesNotMatch", "auth", "the secret does not belong to the key", ENABLE),
     ("InvalidClientToken", "auth", "there is no such key", ENABLE),
     ("UnrecognizedClient", "auth", "there is no such key", ENABLE),
     ("InvalidAccessKey", "auth", "there is no such key", ENABLE),
@@ -110,7 +113,8 @@ def _judged(answer: Answer) -> dict[str, Any]:
         return found
     said = found if isinstance(found, dict) else {}
     kind = str(said.get("__type", "")).rpartition("#")[2] or f"HTTP {answer.status}"
-    words = f"{kind} {answer.headers.get('x-amzn-query-error', '')} {said.get('message', '')}"
+    words = f"{kind} {answer.headers.get('x-amzn-query-error', '')} "
+    words += str(said.get("message", said.get("Message", "")))
     for part, category, text, enable in _ERRORS:
         if part in words:
             raise Unreachable(category, text, kind, enable)
