@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scaledoctor.sdk import Confidence, Finding, Severity, State, Use, Window
-from scaledoctor.sources.host import CpuTimes, HostInfo, Pressure
+from scaledoctor.sources.host import CpuTimes, HostInfo, Pressure, Process, Processes
 from scaledoctor.sources.pgbouncer import PoolerPools
 from scaledoctor.sources.postgres import Activity
 from scaledoctor_checks.pooling.held import held_in_transaction
@@ -98,6 +98,23 @@ def test_free_slots_cap_the_size() -> None:
     roomy = only(small(FULL, **{**FIVE, "settings": settings(22)}))
     assert "it needs 18" in roomy.summary
     assert not small(FULL, **{**FIVE, "settings": settings(9)})
+
+
+def cores_of_postgres(cores: float) -> Window[Processes]:
+    """PostgreSQL's processes used so many cores for a second and a half."""
+    zero = Process(pid=9, label="postgres", cpu=0.0, waited=None, own=False)
+    last = Processes((replace(zero, cpu=1.5 * cores),))
+    return Window(((0.0, Processes((zero,))), (1.5, last)))
+
+
+@pytest.mark.parametrize(("cores", "size"), [(0.04, 20), (0.6, 15), (0.9, 10), (1.8, 5), (0.5, 18)])
+def test_cores_cap_the_size_by_what_each_busy_server_takes(cores: float, size: int) -> None:
+    """1.8 of 2 cores over each; never below 2 x 2 + 1; on another machine nothing is known."""
+    here = {**FIVE, "info": INFO, "processes": cores_of_postgres(cores),
+            "server": replace(SERVER, local=True)}  # fmt: skip
+    found = small(FULL, **here)
+    assert [f"needs {size}" in f.summary for f in found] == [True] * (size > 5)
+    assert "needs 20" in only(small(FULL, **{**here, "server": SERVER})).summary
 
 
 @pytest.mark.parametrize(

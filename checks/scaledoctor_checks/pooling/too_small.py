@@ -16,7 +16,6 @@ from scaledoctor.sources.pgbouncer import (
     PoolerUsers,
 )
 from scaledoctor.sources.postgres import Activity, Server, Session, Settings, Statements
-from scaledoctor_checks.host._use import busy
 from scaledoctor_checks.pooling._causes import (
     KEPT_FREE,
     MOST,
@@ -33,8 +32,8 @@ from scaledoctor_checks.pooling._words import entry, ini, seconds
 
 SOURCE = "SHOW POOLS, SHOW STATS over the window"
 
-SPARE = 0.02
-"""Share of the cores that a larger pool may take whatever else runs: nobody notices."""
+LEAST = 0.01
+"""Cores per busy server below which the cores are no limit of any pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,8 @@ def pool_too_small(
     pg_stat_activity shows of their backends. The size is Little's law: transactions per second
     times the seconds that each needs and waits; no more than the free slots and cores allow. The
     time in a server is busy servers over the transaction rate, for PgBouncer's own
-    avg_query_time includes the wait.
+    avg_query_time includes the wait. The cores never cap below twice their number and one, the
+    rule of thumb for disks that are fast.
     Fix: the size by that arithmetic.
     When to ignore: a pool that is meant to keep a batch job from taking more.
     References: PgBouncer manual, default_pool_size; J. Little, "A Proof for the Queuing Formula:
@@ -99,7 +99,7 @@ def pool_too_small(
             continue
         caps = [
             *_slots(load, slots(settings, activity) if mine else None),
-            *_cores(load, mine, activity, info, cpu, processes),
+            *_cores(mine, activity, server, info, processes),
         ]
         size = min([ceil(load.busy + load.waiting), *(cap.servers for cap in caps)])
         if size > load.limit:
@@ -124,25 +124,24 @@ def _slots(load: Load, taken: tuple[int, int] | None) -> Iterator[_Cap]:
 
 
 def _cores(
-    load: Load,
     seen: Inside | None,
     activity: Window[Activity] | None,
+    server: Server | None,
     info: HostInfo | None,
-    cpu: Window[CpuTimes] | None,
     processes: Window[Processes] | None,
 ) -> Iterator[_Cap]:
-    """What the free cores allow, by what each active session takes now; only on this host."""
-    used = busy(cpu) if cpu else None
-    if not (seen and activity and info and used and processes):
+    """How many busy servers fill all cores, by what each takes now; only on the database's host.
+
+    Whatever else uses the cores is left out: the database gets its part of them when it asks.
+    """
+    if not (seen and activity and info and processes and server and server.local):
         return
-    active = activity.mean(lambda a: sum(s.active for s in a.sessions))
-    each = cores_by_label(processes).get("postgres", 0.0) / active if active else 0.0
-    # What hardly computes can be more even on full cores.
-    free = max(SPARE * info.cores, FULL * info.cores - used.cores)
-    if each >= 0.001:
+    working = activity.mean(lambda a: sum(s.state != "idle" for s in a.sessions))
+    each = cores_by_label(processes).get("postgres", 0.0) / working if working else 0.0
+    if each >= LEAST:
         yield _Cap(
-            floor(load.busy + free / each),
-            f"{free:.1f} of {info.cores} cores are free, each busy server takes {each:.3f}",
+            max(2 * info.cores + 1, floor(FULL * info.cores / each)),
+            f"each busy server takes {each:.2f} of a core, there are {info.cores}",
         )
 
 
