@@ -93,7 +93,7 @@ def test_an_idle_worker_lives_by_its_connection(r: Any, url: str, tmp_path: Path
     with worker(r, url, tmp_path, "mail") as one:
         rq.Queue("mail", connection=r).enqueue(nap, 0)
         until(lambda: not r.llen("rq:queue:mail") and not r.zcard("rq:wip:mail"))
-        until(lambda: any(c["cmd"] == "blpop" for c in r.client_list()))
+        until(lambda: any(c["cmd"] in ("blpop", "blmove") for c in r.client_list()))
         (key,) = r.smembers("rq:workers:mail")
         r.hset(key, "last_heartbeat", "2026-01-01T00:00:00Z")
         alive = queue(url, "rq mail")
