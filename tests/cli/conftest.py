@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ class Result:
 
 Cli = Callable[..., Result]
 """Takes the words of a command line and gives its result."""
+
+# A shell that starts us in the background ignores SIGINT, and our children would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NAMED = ("DATABASE_URL", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM", "LANG", "LC_ALL", "LC_CTYPE")
 
