@@ -1,7 +1,7 @@
 """Redis and its kin: URLs as redis-py, Celery and Sidekiq write them."""
 
 from collections.abc import Mapping
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from scaledoctor.errors import ScaledoctorError
 from scaledoctor.targets.address import local_port
@@ -41,38 +41,45 @@ def redis_target(url: str, option: str = "--redis") -> Target:
         ScaledoctorError: the URL cannot be read; the message never repeats it.
 
     """
-    scheme = SCHEMES.get(url.partition(":")[0].lower())
-    if scheme is None:
-        raise ScaledoctorError(f"{option}: this is not a Redis URL", HINT)
-    rest = url.partition(":")[2]
-    if _cut_by_its_password(rest):
-        message = f"{option}: user or password holds a sign that cuts the URL"
-        raise ScaledoctorError(message, "write @ as %40, / as %2F, : as %3A, # as %23, ? as %3F")
-    try:
-        parts = urlsplit(f"{scheme}:{rest}")
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise ScaledoctorError(f"{option}: this URL cannot be read", HINT) from None
+    parts = _read(url, option)
+    scheme, host, port = parts.scheme, parts.hostname or "", parts.port
     if scheme == "unix":
-        return _socket(parts.path, parts.query, rest, option)
+        return _socket(parts, option)
     if not host:
         raise ScaledoctorError(f"{option}: the URL names no host", HINT)
     names = [part for part in parts.path.split("/") if part]
     master = [names.pop(0)] if scheme == "redis+sentinel" and names else []
     if scheme == "redis+sentinel" and not master:
         raise ScaledoctorError(f"{option}: the URL does not name the Sentinel's master", HINT)
-    number = _database("".join(names), parts.query, option)
+    number = _database("/".join(names), parts.query, option)
     port = port or PORTS[scheme]
-    shown = f"[{host}]" if ":" in host else host
-    where = "".join(f"/{part}" for part in (*master, *([number] if number else [])))
+    place = f"{f'[{host}]' if ':' in host else host}:{port}"
+    where = place + "".join(f"/{part}" for part in (*master, *([number] if number else [])))
     query = f"?{parts.query}" if parts.query else ""
     return Target(
         kind="redis",
         name=f"redis:{number}" if int(number or 0) else "redis",
-        address=f"{scheme}://{shown}:{port}{where}",
-        dsn=f"{scheme}://{_login(parts.netloc)}{shown}:{port}{where}{query}",
+        address=f"{scheme}://{where}",
+        dsn=f"{scheme}://{_login(parts.netloc)}{where}{query}",
         local_port=local_port(host, str(port)) if not master else None,
     )
+
+
+def _read(url: str, option: str) -> SplitResult:
+    """Take the URL apart, with the scheme that it means and a port that is a number."""
+    before, _, rest = url.partition(":")
+    scheme = SCHEMES.get(before.lower())
+    if scheme is None:
+        raise ScaledoctorError(f"{option}: this is not a Redis URL", HINT)
+    if _cut_by_its_password(rest):
+        message = f"{option}: user or password holds a sign that cuts the URL"
+        raise ScaledoctorError(message, "write @ as %40, / as %2F, : as %3A, # as %23, ? as %3F")
+    try:
+        parts = urlsplit(f"{scheme}:{rest}")
+        _ = parts.hostname, parts.port  # read when asked for
+    except ValueError:
+        raise ScaledoctorError(f"{option}: this URL cannot be read", HINT) from None
+    return parts
 
 
 def _cut_by_its_password(rest: str) -> bool:
@@ -82,17 +89,17 @@ def _cut_by_its_password(rest: str) -> bool:
     return authority.count("@") > 1 or later or "#" in rest
 
 
-def _socket(path: str, query: str, rest: str, option: str) -> Target:
+def _socket(parts: SplitResult, option: str) -> Target:
+    path, query = parts.path, parts.query
     if not path.startswith("/"):
         raise ScaledoctorError(f"{option}: the URL names no socket", HINT)
     number = _database("", query, option)
     where = f"unix:{path}" + (f"?db={number}" if number else "")
-    login = _login(urlsplit(f"unix:{rest}").netloc)
     return Target(
         kind="redis",
         name=f"redis:{number}" if int(number or 0) else "redis",
         address=where,
-        dsn=f"unix://{login}{path}" + (f"?db={number}" if number else ""),
+        dsn=f"unix://{_login(parts.netloc)}{path}" + (f"?db={number}" if number else ""),
         local_port=0,
     )
 

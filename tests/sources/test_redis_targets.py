@@ -67,6 +67,7 @@ BROKEN = {
     "redis://cache:99999": "cannot be read",
     "redis://cache/zero": "is a number",
     "redis://cache/-1": "is a number",
+    "redis://cache/1/2": "is a number",
     "redis://cache?db=x": "is a number",
     "redis://me:hun/ter2@cache": "cuts the URL",
     "redis://me:hun@ter2@cache": "cuts the URL",

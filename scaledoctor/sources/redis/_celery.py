@@ -69,8 +69,7 @@ async def read(db: Db, queues: Sequence[bytes]) -> list[Queue]:
         *lengths, ("HLEN", b"unacked"), ("ZRANGE", b"unacked_index", 0, 0, "WITHSCORES")
     )
     taken = await _taken(db, number(unacked))
-    consumers = await _consumers(db, heard)
-    alive = heard.alive(db.number)
+    consumers, alive = await _consumers(db, heard), heard.alive(db.number)
     active = sum(b.active for b in alive) if alive else None
     held = age(db.now(), decimal(first[1])) if isinstance(first, list) and first else None
     found: list[Queue] = []
@@ -78,13 +77,12 @@ async def read(db: Db, queues: Sequence[bytes]) -> list[Queue]:
         share = number(unacked) / taken.looked if taken.looked else 0.0
         mine = round(taken.of.get(name, 0) * share) if len(queues) > 1 else number(unacked)
         later = round(taken.later.get(name, 0) * share)
-        own = active if len(queues) == 1 else None
         found.append(
             Queue(
                 system="celery",
                 name=db.text(name),
                 ready=sum(map(number, row)),
-                in_flight=own,
+                in_flight=active if len(queues) == 1 else None,
                 consumers=consumers,
                 scheduled=later,
                 retrying=round(taken.again.get(name, 0) * share),

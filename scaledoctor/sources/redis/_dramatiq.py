@@ -39,18 +39,8 @@ async def read(db: Db, queues: Sequence[bytes]) -> list[Queue]:
     pairs = list(zip((beats or ())[::2], (beats or ())[1::2], strict=False))
     fresh = [now - (decimal(at) or 0.0) / 1000 < ALIVE for _, at in pairs]
     marks: dict[bytes, Mark] = db.kept("dramatiq", {})
-    commands: list[Command] = []
-    for q in queues:
-        key = SPACE + q
-        commands += [
-            ("LLEN", key),
-            ("LINDEX", key, 0),
-            ("LINDEX", key, -1),
-            marks.setdefault(q, Mark()).search(key),
-            ("HLEN", key + b".DQ.msgs"),
-            ("ZCARD", key + b".XQ"),
-            *(("SCARD", SPACE + b"__acks__." + worker + b"." + q) for worker, _ in pairs),
-        ]
+    workers = [worker for worker, _ in pairs]
+    commands = [c for q in queues for c in _commands(q, marks.setdefault(q, Mark()), workers)]
     replies = await db.run(*commands)
     oldest = await _oldest(db, queues, [row[1] for row in rows(replies, 6 + len(pairs))])
     found: list[Queue] = []
@@ -58,7 +48,7 @@ async def read(db: Db, queues: Sequence[bytes]) -> list[Queue]:
         ready, _, newest, position, delayed, dead, *taken = row
         marks[name].move(number(ready), newest, position)
         counts = [number(n) for n in taken]
-        workers = sum(bool(n) and alive for n, alive in zip(counts, fresh, strict=True))
+        working = sum(bool(n) and alive for n, alive in zip(counts, fresh, strict=True))
         found.append(
             Queue(
                 system="dramatiq",
@@ -66,7 +56,7 @@ async def read(db: Db, queues: Sequence[bytes]) -> list[Queue]:
                 ready=number(ready),
                 oldest=age(now, stamp),
                 in_flight=sum(counts),
-                consumers=workers if workers or number(ready) else None,
+                consumers=working if working or number(ready) else None,
                 scheduled=number(delayed),
                 dead=number(dead),
                 arrived=marks[name].arrived,
@@ -75,6 +65,19 @@ async def read(db: Db, queues: Sequence[bytes]) -> list[Queue]:
             )
         )
     return found
+
+
+def _commands(name: bytes, mark: Mark, workers: Sequence[bytes]) -> list[Command]:
+    key = SPACE + name
+    return [
+        ("LLEN", key),
+        ("LINDEX", key, 0),
+        ("LINDEX", key, -1),
+        mark.search(key),
+        ("HLEN", key + b".DQ.msgs"),
+        ("ZCARD", key + b".XQ"),
+        *(("SCARD", SPACE + b"__acks__." + worker + b"." + name) for worker in workers),
+    ]
 
 
 async def _oldest(db: Db, queues: Sequence[bytes], heads: Sequence[object]) -> list[float | None]:

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scaledoctor.sources.queues import ALL, Queue
+from scaledoctor.sources.redis._allowed import Command
 from scaledoctor.sources.redis._framework import (
     FEW,
     Db,
@@ -19,6 +20,15 @@ from scaledoctor.sources.redis._wire import Reply
 
 ALIVE = 60.0
 """Seconds after its last beat for which a process counts: its key lives as long."""
+
+
+SHARED: tuple[Command, ...] = (
+    ("ZCARD", b"schedule"),
+    ("ZCARD", b"retry"),
+    ("ZCARD", b"dead"),
+    ("GETRANGE", b"stat:processed", 0, 20),
+)
+"""What all queues have together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +52,8 @@ async def names(db: Db, keys: Sequence[bytes]) -> list[bytes]:
 async def read(db: Db, queues: Sequence[bytes]) -> list[Queue]:
     """Two round trips: lists and sets, then the processes."""
     now = db.now()
-    commands = [
-        command
-        for q in queues
-        for command in (
-            ("LLEN", b"queue:" + q),
-            ("LINDEX", b"queue:" + q, -1),
-            ("SISMEMBER", b"paused", q),
-        )
-    ]
-    shared = (
-        ("ZCARD", b"schedule"),
-        ("ZCARD", b"retry"),
-        ("ZCARD", b"dead"),
-        ("GETRANGE", b"stat:processed", 0, 20),
-    )
-    *replies, scheduled, retrying, dead, processed = await db.run(*commands, *shared)
+    commands = [command for q in queues for command in _commands(q)]
+    *replies, scheduled, retrying, dead, processed = await db.run(*commands, *SHARED)
     processes = await _processes(db, now)
     alone = len(queues) == 1
     common = Queue(
@@ -82,14 +78,28 @@ async def read(db: Db, queues: Sequence[bytes]) -> list[Queue]:
                 in_flight=sum(p.busy for p in mine),
                 slots=sum(p.threads for p in working),
                 consumers=len(working),
-                scheduled=common.scheduled if alone else None,
-                retrying=common.retrying if alone else None,
-                dead=common.dead if alone else None,
-                done=common.done if alone else None,
                 paused=bool(paused),
             )
         )
+    if alone:
+        return [_with(queue, common) for queue in found]
     return found
+
+
+def _with(queue: Queue, common: Queue) -> Queue:
+    """The only queue has what is told of all."""
+    return replace(
+        queue,
+        scheduled=common.scheduled,
+        retrying=common.retrying,
+        dead=common.dead,
+        done=common.done,
+    )
+
+
+def _commands(name: bytes) -> list[Command]:
+    key = b"queue:" + name
+    return [("LLEN", key), ("LINDEX", key, -1), ("SISMEMBER", b"paused", name)]
 
 
 def _enqueued(job: Reply) -> float | None:
