@@ -76,28 +76,41 @@ def over_commit(
         else 0
     )
     taken = activity.peak(lambda a: len(a.sessions) + a.own)
-    if claim.servers + direct <= usable:
-        return
-    yield Finding(
+    if claim.servers + direct > usable:
+        severity = Severity.HIGH if taken >= busy * usable else Severity.MEDIUM
+        now = Evidence("slots taken now", taken, f"of {usable}", busy * usable, "pg_stat_activity")
+        yield _finding(mine, claim, usable, direct, severity, now, config)
+
+
+def _finding(
+    mine: list[Load],
+    claim: _Claim,
+    usable: int,
+    direct: int,
+    severity: Severity,
+    now: Evidence,
+    config: PoolerConfig,
+) -> Finding:
+    room = usable - direct
+    return Finding(
         subject="max_connections",
         summary=(
             f"{claim.pools} pools of PgBouncer may open {claim.servers} connections, with "
             f"{direct} direct ones {claim.servers + direct}; PostgreSQL has {usable}"
         ),
-        severity=Severity.HIGH if taken >= busy * usable else Severity.MEDIUM,
+        severity=severity,
         evidence=(
-            Evidence("pools may open", float(claim.servers), "connections", usable - direct,
-                     SOURCE),
+            Evidence("pools may open", float(claim.servers), "connections", room, SOURCE),
             Evidence("by database", _by_database(claim), source=SOURCE),
             Evidence("sessions that do not come through PgBouncer", float(direct), "sessions",
                      source="pg_stat_activity"),
-            Evidence("slots taken now", taken, f"of {usable}", busy * usable, "pg_stat_activity"),
+            now,
         ),
         fixes=(
             ini(
                 "Cap each database, so that together they fit",
                 "databases",
-                tuple(_caps(mine, claim, max(1, usable - direct))),
+                tuple(_caps(mine, claim, max(1, room))),
                 config,
                 risk="the pools of one database wait for each other at its cap",
                 verify="SHOW DATABASES; max_connections adds up to what PostgreSQL has",

@@ -179,21 +179,23 @@ def file_descriptors(
             Evidence("open now", float(used) if used else "not ours to see", "files",
                      near * process.files, "/proc/PID/fd"),
         ),
-        fixes=(
-            Fix(
-                "Raise the limit of its service",
-                (
-                    "mkdir -p /etc/systemd/system/pgbouncer.service.d",
-                    f"printf '[Service]\\nLimitNOFILE={most + 1000}\\n' "
-                    "> /etc/systemd/system/pgbouncer.service.d/files.conf",
-                    "systemctl daemon-reload",
-                    "systemctl restart pgbouncer",
-                ),
-                language="shell",
-                risk="the restart ends every client connection",
-                verify=f"grep 'open files' /proc/{process.pid}/limits",
-                undo="rm /etc/systemd/system/pgbouncer.service.d/files.conf, reload, restart",
-            ),
-        ),
+        fixes=(_more_files(most + 1000, process.pid),),
         kind=Kind.RISK,
     )  # fmt: skip
+
+
+def _more_files(files: int, pid: int) -> Fix:
+    folder = "/etc/systemd/system/pgbouncer.service.d"
+    return Fix(
+        "Raise the limit of its service",
+        (
+            f"mkdir -p {folder}",
+            f"printf '[Service]\\nLimitNOFILE={files}\\n' > {folder}/files.conf",
+            "systemctl daemon-reload",
+            "systemctl restart pgbouncer",
+        ),
+        language="shell",
+        risk="the restart ends every client connection",
+        verify=f"grep 'open files' /proc/{pid}/limits",
+        undo=f"rm {folder}/files.conf && systemctl daemon-reload && systemctl restart pgbouncer",
+    )
