@@ -1,8 +1,10 @@
 """PgBouncer's log: what is counted, and what it says of whom."""
 
+import pytest
+
 from scaledoctor.sdk import Redactor
 from scaledoctor.sources.pgbouncer import LogEntry, PoolerLog
-from scaledoctor.sources.pgbouncer.log import MOST_ENTRIES, entries
+from scaledoctor.sources.pgbouncer.log import MOST_ENTRIES, entries, recent
 
 STAMP = "2026-11-25 10:14:05.673 UTC [27911]"
 CLIENT, SERVER = "C-0x55f72d9afca0", "S-0x55f72d9b7120"
@@ -40,10 +42,13 @@ def test_a_failed_login_gets_the_servers_words() -> None:
     assert log_.count("login") == 2
 
 
-def test_slots_are_told_from_other_logins_by_the_servers_words() -> None:
-    """PostgreSQL had none left: no matter of routes or passwords."""
+@pytest.mark.parametrize(
+    "line", ["WARNING server login failed: FATAL %s", "ERROR S: login failed: FATAL: %s"]
+)
+def test_slots_are_told_from_other_logins_by_the_servers_words(line: str) -> None:
+    """PostgreSQL had none left: no matter of routes or passwords; 1.18 writes the second form."""
     found = log(
-        "WARNING server login failed: FATAL remaining connection slots are reserved",
+        line % "remaining connection slots are reserved",
         f"LOG {SERVER}: shop/web@10.0.0.1:5432 closing because: login failed (age=0s)",
         f"WARNING {CLIENT}: shop/web@10.0.0.7:1 pooler error: server login has been failing, "
         "cached error: FATAL: sorry, too many clients already (server_login_retry)",
@@ -79,3 +84,10 @@ def test_the_log_is_bounded_and_redacted() -> None:
     )
     assert "hunter2" not in one.words
     assert len(one.words) <= 200
+
+
+def test_of_what_was_written_before_only_the_last_minute_counts() -> None:
+    """By the lines' own times; a line without one is none."""
+    lines = [f"2026-11-25 {at}.123 UTC [1] x" for at in ("09:59:59", "10:00:00", "10:01:00")]
+    assert recent(["half of a line", *lines]) == lines[1:]
+    assert recent(["half of a line"]) == []

@@ -3,19 +3,25 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
+from time import time
 
 from scaledoctor.sdk import Cadence, Redactor, Unavailable, fact, probe
 from scaledoctor.sources.pgbouncer.config import PoolerConfig
 from scaledoctor.sources.pgbouncer.session import PgBouncerSession
 
-BEFORE = 64 * 1024
-"""Bytes read from before the window: a failed login is tried again only every 15 s."""
+MOST_BYTES = 1024 * 1024
+"""Read from before the window, and again of what was written in it: its end, about 8,000 lines.
 
-MOST_BYTES = 512 * 1024
-"""Read of what was written in the window, its end: about 4,000 lines."""
+A failed login is tried again, and its reason written, only every 15 s; until then each client that
+is refused writes two lines: at 300 requests per second 1 MB.
+"""
+
+BEFORE = 60.0
+"""Seconds before the window that still count: what was refused an hour ago explains nothing now."""
 
 MOST_ENTRIES = 50
 
@@ -42,7 +48,10 @@ _LINE = re.compile(
     r"(?P<side>[CS])-0x[0-9a-f]+: (?P<database>.*?)/(?P<user>.*?)@\S+ "
     r"(?:pooler error|closing because): (?P<words>.*)"
 )
-_LOGIN = re.compile(r"WARNING server login failed: (?:FATAL )?(?P<words>.*)")
+# 1.18 writes the second form.
+_LOGIN = re.compile(
+    r"(?:WARNING server login failed: (?:FATAL )?|ERROR S: login failed: (?:FATAL: )?)(?P<words>.*)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,7 @@ class PoolerLog:
         return max(found, key=lambda e: e.count).words if found else ""
 
 
-@probe(cost="the log's last 64 kB, then what was added, up to 512 kB", cadence=Cadence.EDGES)
+@probe(cost="the log's last 1 MB, then what was added, up to 1 MB", cadence=Cadence.EDGES)
 async def pooler_log(console: PgBouncerSession, config: PoolerConfig) -> PoolerLog:
     """Read the end of ``logfile`` if PgBouncer runs on this machine."""
     where = config.values.get("logfile", "")
@@ -93,9 +102,12 @@ async def pooler_log(console: PgBouncerSession, config: PoolerConfig) -> PoolerL
         raise Unavailable("PgBouncer writes no log file", f"in {config.file}: logfile = /a/path")
     try:
         with Path(where).open("rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
+            state = os.fstat(file.fileno())
+            size = state.st_size
             seen = console.memory.get("log")
-            begin = size - BEFORE if seen is None or seen > size else max(seen, size - MOST_BYTES)
+            begin = size - MOST_BYTES
+            if seen is not None and seen <= size:
+                begin = max(seen, begin)
             file.seek(max(0, begin))
             data = file.read(MOST_BYTES)
     except OSError as error:
@@ -104,7 +116,28 @@ async def pooler_log(console: PgBouncerSession, config: PoolerConfig) -> PoolerL
             "run the scan as a member of the log's group (adm on Debian)",
         ) from None
     console.memory["log"] = max(0, begin) + len(data)
-    return PoolerLog(entries(data.decode("utf-8", "replace").splitlines(), console.redactor))
+    lines = data.decode("utf-8", "replace").splitlines()
+    if seen is None:
+        lines = recent(lines) if time() - state.st_mtime <= BEFORE else []
+    return PoolerLog(entries(lines, console.redactor))
+
+
+def recent(lines: Sequence[str]) -> list[str]:
+    """The lines of the last minute before the last one, by the times that they begin with."""
+    stamps = [_stamp(line) for line in lines]
+    last = max((s for s in stamps if s), default=None)
+    if last is None:
+        return []
+    oldest = last - timedelta(seconds=BEFORE)
+    return [line for line, s in zip(lines, stamps, strict=True) if s and s >= oldest]
+
+
+def _stamp(line: str) -> datetime | None:
+    """The local time of a line; its zone is the same in all."""
+    try:
+        return datetime.fromisoformat(line[:19])
+    except ValueError:
+        return None
 
 
 def entries(lines: Iterable[str], redactor: Redactor) -> tuple[LogEntry, ...]:
