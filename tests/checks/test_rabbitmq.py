@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from scaledoctor.sdk import Finding, Kind, Severity, State, Unavailable, Window
-from scaledoctor.sources.rabbitmq import RabbitHidden, RabbitMemory
+from scaledoctor.sources.rabbitmq import (
+    RabbitHidden,
+    RabbitLogin,
+    RabbitLogins,
+    RabbitMemory,
+    RabbitNode,
+)
 from scaledoctor_checks.queues.rabbitmq_alarm import alarm, publishers
 from scaledoctor_checks.queues.rabbitmq_blind import hidden_queues, not_told
 from scaledoctor_checks.queues.rabbitmq_churn import channel_churn, connection_churn
@@ -156,6 +162,9 @@ def test_figures_that_a_node_does_not_tell_are_left_out() -> None:
         "rabbit@a sockets", "rabbit@a processes"
     ]  # fmt: skip
     assert not list(node_limits(bare, None, None))
+    mute = replace(NODES, nodes=(RabbitNode("rabbit@a", running=True),))
+    with pytest.raises(Unavailable, match="does not tell what its nodes use"):
+        list(node_limits(mute, None, None))
 
 
 def test_nodes_that_are_down_or_apart() -> None:
@@ -177,16 +186,30 @@ def test_connection_churn(count: int, severity: str | None) -> None:
     assert all(f.subject == "connections" for f in found)
 
 
-def test_churn_names_who_is_new_and_what_it_is_for() -> None:
-    rows = clients(client(young=5), client(name="cron", young=3))
-    finding = only(connection_churn(opened(100, published=300), rows))
-    assert finding.subject == "web"
+def logins(**made: int) -> Window[RabbitLogins]:
+    """Each user made so many logins in the window, after seven before it."""
+    readings = (dict.fromkeys(made, 7), {name: 7 + n for name, n in made.items()})
+    rows = (tuple(RabbitLogin(u, "10.0.0.7", n) for u, n in r.items()) for r in readings)
+    return Window.of(*map(RabbitLogins, rows), every=10.0)
+
+
+def test_churn_names_who_logs_in_and_what_it_is_for() -> None:
+    finding = only(connection_churn(opened(100, published=300), logins(web=5, cron=4)))
+    assert finding.subject == "web from 10.0.0.7"
     assert finding.summary == (
-        "web (user shop) opens 10 connections per second: one for every 3.0 messages published"
+        "web from 10.0.0.7 opens 10 connections per second: one for every 3.0 messages published"
     )
     assert finding.impact == pytest.approx(0.25)
-    even = clients(client(young=4), client(name="cron", young=5), client(name="b", young=2))
-    assert only(connection_churn(opened(100), even)).subject == "connections"
+    assert len(finding.fixes) == 1
+
+
+@pytest.mark.parametrize(
+    "told", [logins(web=5, cron=4, b=2), logins(), logins(web=0), None], ids=str
+)
+def test_churn_of_nobody_in_particular_says_how_to_find_out(told: Any) -> None:
+    finding = only(connection_churn(opened(100), told))
+    assert finding.subject == "connections"
+    assert "track_auth_attempt_source, true" in finding.fixes[0].commands[0]
 
 
 @pytest.mark.parametrize(

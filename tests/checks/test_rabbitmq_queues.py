@@ -224,3 +224,16 @@ def test_unbounded_by_disk_and_streams() -> None:
     assert only(unbounded(queues(stream), NODES, None)).severity is Severity.LOW
     kept = replace(stream, rules=rules(max_age="7D"))
     assert not list(unbounded(queues(kept, replace(stream, ready=0)), NODES, None))
+
+
+@pytest.mark.parametrize("run", [
+    lambda w: unacked_hoard(w, None),
+    lambda w: requeue_loop(w, None),
+    lambda w: no_dead_letters(w, None),
+    lambda w: unlimited_prefetch(consumers(), w),
+    lambda w: unbounded(w.last, NODES, None),
+], ids=["hoard", "loop", "dead-letters", "prefetch", "unbounded"])  # fmt: skip
+def test_without_statistics_a_check_is_skipped_and_not_quiet(run: Any) -> None:
+    bare = Window.of(*[replace(queues(queue()), statistics=False)] * 3, every=5.0)
+    with pytest.raises(Unavailable, match="keeps no statistics"):
+        list(run(bare))

@@ -45,6 +45,38 @@ def test_a_window_holds_all_samples_in_time_order(registry: Registry) -> None:
     assert len(record.samples["Label"]) == 1
 
 
+SLOW = """
+from dataclasses import dataclass
+
+from scaledoctor.sdk import Cadence, Step, Use, fact, probe, resource
+from tankplug import Tank
+
+
+@fact
+@dataclass(frozen=True, slots=True)
+class Tide:
+    metres: int
+
+
+@probe(cost="nothing", cadence=Cadence.SAMPLED, every=0.1)
+async def tide(tank: Tank) -> Tide:
+    return Tide(1)
+
+
+@resource("tank.tide", step=Step.SCALE_OUT)
+def use(tide: Tide, /) -> Use | None:
+    \"\"\"How high it is.\"\"\"
+"""
+
+
+def test_what_changes_slowly_is_sampled_as_slowly(registry: Registry, tmp_path: Path) -> None:
+    """Every second tick here, the first one included."""
+    install(tmp_path, "slowplug", SLOW)
+    (record,) = visit(load(groups=("scaledoctor.tests",)), "a")
+    ticks, slow = len(record.samples["Level"]), len(record.samples["Tide"])
+    assert slow == (ticks + 1) // 2
+
+
 def test_a_window_of_zero_takes_one_reading(registry: Registry) -> None:
     """One shot: one sample of everything, and no rates."""
     (record,) = visit(registry, "a", window=0)

@@ -42,13 +42,21 @@ class Grown:
         return min(q.unacked or 0 for q in self.readings)
 
 
+def require_statistics(queues: RabbitQueues) -> None:
+    """Raise Unavailable where the broker was told to keep none."""
+    if not queues.statistics:
+        enable = "management.disable_stats = false in rabbitmq.conf, and a restart"
+        raise Unavailable("RabbitMQ keeps no statistics", enable)
+
+
 def grown(window: Window[RabbitQueues]) -> list[Grown]:
     """Every queue that was seen at each reading.
 
     Raises:
-        Unavailable: the window is too short for rates.
+        Unavailable: the window is too short for rates, or the broker keeps no statistics.
 
     """
+    require_statistics(window.last)
     if window.seconds < OVER:
         reason = "RabbitMQ's figures change every 5 s: rates need 10 s"
         raise Unavailable(reason, "scan with --window 10")
@@ -152,7 +160,7 @@ def dead_letter_policy(
             f"-d '{{\"durable\": true}}' {quote(place)}",
         ),
         risk=f"{grave} grows until somebody reads it: watch its depth",
-        verify=f"rabbitmqctl list_queues -p {quote(vhost)} name policy effective_policy_definition",
+        verify=f"rabbitmqctl list_queues -p {quote(vhost)} name policy",
     )
 
 

@@ -13,7 +13,7 @@ from scaledoctor.sdk import (
     Window,
     check,
 )
-from scaledoctor.sources.rabbitmq import RabbitClient, RabbitClients, RabbitOverview
+from scaledoctor.sources.rabbitmq import RabbitClients, RabbitLogins, RabbitOverview
 from scaledoctor_checks.queues._rabbitmq import OVER
 
 OVERVIEW = "/api/overview, churn_rates"
@@ -22,7 +22,7 @@ OVERVIEW = "/api/overview, churn_rates"
 @check("rabbitmq.connection-churn", step=Step.POOL)
 def connection_churn(
     window: Window[RabbitOverview],
-    clients: Window[RabbitClients] | None,
+    logins: Window[RabbitLogins] | None,
     /,
     *,
     rate: float = 5.0,
@@ -34,9 +34,10 @@ def connection_churn(
     Why: each takes about seven round trips, three processes and, with TLS, a key exchange on both
     sides, before the first message goes out; the requests that publish wait for it.
     How measured: connections opened in a window of 10 s, from ``rate`` per second, high from
-    ``high``. The application is named that has ``share`` of the connections less than five
-    seconds old. Thresholds: five per second is a deployment of a large site going on for ever;
-    RabbitMQ's guide calls a hundred "high churn".
+    ``high``. The user and address are named that made ``share`` of the logins, if the broker
+    keeps track of these: a connection that ends within seconds is in no list. Thresholds: five
+    per second is a deployment of a large site going on for ever; RabbitMQ's guide calls a hundred
+    "high churn".
     Fix: one long-lived connection for each process.
     When to ignore: PHP without a proxy in between cannot keep one; put amqproxy in front.
     References: RabbitMQ, Connections: high connection churn; CloudAMQP, AMQProxy.
@@ -44,7 +45,7 @@ def connection_churn(
     opened = _rate(window, "connections_opened")
     if opened < rate:
         return
-    yield _churn("connection", opened, (rate, high), _suspect(clients, share), window)
+    yield _churn("connection", opened, (rate, high), _busiest(logins, share), window)
 
 
 @check("rabbitmq.channel-churn", step=Step.POOL)
@@ -74,8 +75,9 @@ def channel_churn(
     rows = clients.last.clients if clients else ()
     largest = max(rows, key=lambda c: (c.channels, c.name), default=None)
     every = sum(c.channels for c in rows)
-    named = largest if largest and largest.channels and largest.channels >= share * every else None
-    yield _churn("channel", opened, (rate, high), named, window)
+    named = largest and largest.channels and largest.channels >= share * every
+    who = largest.name if largest and named else ""
+    yield _churn("channel", opened, (rate, high), who, window)
 
 
 def _rate(window: Window[RabbitOverview], counter: str) -> float:
@@ -97,53 +99,62 @@ def _rate(window: Window[RabbitOverview], counter: str) -> float:
     return found
 
 
-def _suspect(clients: Window[RabbitClients] | None, share: float) -> RabbitClient | None:
-    """Who has most of the young connections, over all readings."""
-    young: dict[tuple[str, str, str], int] = {}
-    last: dict[tuple[str, str, str], RabbitClient] = {}
-    for client in (c for sample in clients or () for c in sample.clients if c.young):
-        key = (client.name, client.user, client.vhost)
-        young[key] = young.get(key, 0) + client.young
-        last[key] = client
-    if not young:
-        return None
-    key, most = max(young.items(), key=lambda item: (item[1], item[0]))
-    return last[key] if most >= share * sum(young.values()) else None
+def _busiest(logins: Window[RabbitLogins] | None, share: float) -> str:
+    """Who made most of the logins in the window; empty where nobody stands out or is told."""
+    if logins is None or len(logins) < 2:
+        return ""
+    first = {(r.user, r.address): r.count for r in logins.first.logins}
+    grown = {r.label: r.count - first.get((r.user, r.address), 0) for r in logins.last.logins}
+    label, most = max(grown.items(), key=lambda item: (item[1], item[0]), default=("", 0))
+    return label if most > 0 and most >= share * sum(grown.values()) else ""
 
 
 def _churn(
     what: str,
     opened: float,
     limits: tuple[float, float],
-    client: RabbitClient | None,
+    who: str,
     window: Window[RabbitOverview],
 ) -> Finding:
-    who = f"{client.name} (user {client.user})" if client else "clients"
     told = all(sample.published is not None for sample in window)
     published = window.rate(lambda s: s.published or 0) if told else None
     per = f": one for every {published / opened:.1f} messages published" if published else ""
     return Finding(
-        subject=client.name if client else f"{what}s",
-        summary=f"{who} open{'s' if client else ''} {opened:.0f} {what}s per second{per}",
+        subject=who or f"{what}s",
+        summary=f"{who or 'clients'} open{'s' if who else ''} {opened:.0f} {what}s per second{per}",
         severity=Severity.HIGH if opened >= limits[1] else Severity.MEDIUM,
-        confidence=Confidence.MEDIUM if client else Confidence.LOW,
+        confidence=Confidence.HIGH if who else Confidence.MEDIUM,
         evidence=(
             Evidence(f"{what}s opened", opened, "per second", limits[0], OVERVIEW),
             *((Evidence("published", published, "messages/s", source="/api/overview"),)
               if published is not None else ()),
-            *((Evidence(f"connections of {client.name} now", float(client.connections), "",
-                        source="/api/connections"),) if client else ()),
         ),
-        fixes=(_fix(what, client),),
+        fixes=(*(() if who or what == "channel" else (_find(),)), _keep(what, who)),
         # Of all that publishers do, what is spent on opening: counted in operations.
         impact=opened / (opened + (published or 0.0)),
     )  # fmt: skip
 
 
-def _fix(what: str, client: RabbitClient | None) -> Fix:
-    who = client.name if client else "each application"
+def _find() -> Fix:
+    track = "rabbitmqctl eval 'application:set_env(rabbit, track_auth_attempt_source, {}).'"
     return Fix(
-        f"Let {who} keep one {what} for each {'process' if what == 'connection' else 'thread'}",
+        "Find out who: have the broker count logins by user and address for a minute",
+        (
+            track.format("true"),
+            "# scan again: the busiest one is named; then",
+            track.format("false"),
+        ),
+        "shell",
+        risk="a few bytes for each address and user until it is turned off",
+        verify="scaledoctor scan again: this finding has a name",
+        undo=track.format("false"),
+    )
+
+
+def _keep(what: str, who: str) -> Fix:
+    return Fix(
+        f"Let {who or 'each application'} keep one {what} for each "
+        f"{'process' if what == 'connection' else 'thread'}",
         (
             "connection = pika.BlockingConnection(parameters)   # once, when the process starts",
             "channel = connection.channel()                     # once for each thread",

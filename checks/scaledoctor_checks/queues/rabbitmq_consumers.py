@@ -21,7 +21,14 @@ from scaledoctor.sources.rabbitmq import (
     RabbitQueues,
 )
 from scaledoctor_checks.postgres._words import duration
-from scaledoctor_checks.queues._rabbitmq import OVER, SOURCE, Grown, grown, messages
+from scaledoctor_checks.queues._rabbitmq import (
+    OVER,
+    SOURCE,
+    Grown,
+    grown,
+    messages,
+    require_statistics,
+)
 
 CONSUMERS = "/api/queues/VHOST/NAME, consumer_details"
 
@@ -167,6 +174,7 @@ def unlimited_prefetch(
     When to ignore: one consumer that is always faster than its queue.
     References: RabbitMQ, Consumer Prefetch: 0 is no limit.
     """
+    require_statistics(window.last)
     hoards = {g.queue for g in grown(window) if _hoards(g)} if window.seconds >= OVER else set()
     rows = {(q.vhost, q.name): q for q in window.last.queues if q not in hoards}
     for key in sorted({(c.vhost, c.queue) for c in consumers.consumers}):

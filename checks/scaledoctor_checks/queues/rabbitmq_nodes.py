@@ -10,6 +10,7 @@ from scaledoctor.sdk import (
     Kind,
     Severity,
     Step,
+    Unavailable,
     Use,
     Window,
     check,
@@ -93,6 +94,9 @@ def node_limits(
     When to ignore: a limit on memory that is kept low on purpose.
     References: RabbitMQ, Production Checklist; awesome-prometheus-alerts warn at 90 %.
     """
+    if nodes.nodes and not any(limits(each) for each in nodes.nodes):
+        reason = "RabbitMQ does not tell what its nodes use"
+        raise Unavailable(reason, "management.disable_stats = false in rabbitmq.conf")
     alarmed = set(alarms.alarms) if alarms else set()
     for each in nodes.nodes:
         for what, (used, limit, unit) in limits(each).items():

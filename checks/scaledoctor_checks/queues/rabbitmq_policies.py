@@ -16,6 +16,7 @@ from scaledoctor_checks.queues._rabbitmq import (
     messages,
     named,
     policy,
+    require_statistics,
     size,
 )
 
@@ -38,6 +39,7 @@ def no_dead_letters(
     When to ignore: messages that may be lost, such as live updates.
     References: RabbitMQ, Dead Letter Exchanges.
     """
+    require_statistics(window.last)
     first = {(q.vhost, q.name): q.redelivered for q in window.first.queues}
     lacking = [q for q in window.last.queues if _lacks(q, least)]
     for vhost in sorted({q.vhost for q in lacking}):
@@ -95,6 +97,7 @@ def unbounded(
     When to ignore: a queue whose growth somebody watches.
     References: RabbitMQ, Queue Length Limit; Time-to-Live; Streams, Retention.
     """
+    require_statistics(queues)
     limits = [n.memory_limit for n in nodes.nodes if n.memory_limit]
     room = [n.disk_free for n in nodes.nodes if n.disk_free]
     for queue in queues.queues:
@@ -127,7 +130,7 @@ def _stream(queue: RabbitQueue, policies: RabbitPolicies | None) -> Finding:
         {"max-age": "7D"},
         policies,
         risk="older segments are deleted: consumers that are further behind miss their messages",
-        verify=f"rabbitmqctl list_queues -p {quote(queue.vhost)} name effective_policy_definition",
+        verify=f"rabbitmqctl list_queues -p {quote(queue.vhost)} name policy",
     )
     return Finding(
         subject=f"rabbitmq {queue.label}",

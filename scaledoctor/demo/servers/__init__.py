@@ -5,6 +5,7 @@ from scaledoctor.demo.servers.bouncer import PgBouncer, pgbouncer
 from scaledoctor.demo.servers.child import ServerFailed, ServerMissing
 from scaledoctor.demo.servers.haproxy import Haproxy, balancer_cfg, find_haproxy, haproxy
 from scaledoctor.demo.servers.pg import PostgresServer, postgres, standby_of
+from scaledoctor.demo.servers.rabbitmq import RabbitServer, rabbitmq
 from scaledoctor.demo.servers.redis import RedisServer, find_redis, redis
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "PgBouncer",
     "PostgresBinaries",
     "PostgresServer",
+    "RabbitServer",
     "RedisServer",
     "ServerFailed",
     "ServerMissing",
@@ -22,6 +24,7 @@ __all__ = [
     "haproxy",
     "pgbouncer",
     "postgres",
+    "rabbitmq",
     "redis",
     "standby_of",
 ]

@@ -4,6 +4,7 @@ from scaledoctor.sources.rabbitmq._refusal import permit
 from scaledoctor.sources.rabbitmq._rules import RabbitRules
 from scaledoctor.sources.rabbitmq.clients import RabbitClient, RabbitClients
 from scaledoctor.sources.rabbitmq.consumers import RabbitConsumer, RabbitConsumers
+from scaledoctor.sources.rabbitmq.logins import RabbitLogin, RabbitLogins
 from scaledoctor.sources.rabbitmq.nodes import RabbitMemory, RabbitNode, RabbitNodes
 from scaledoctor.sources.rabbitmq.overview import RabbitAlarms, RabbitHidden, RabbitOverview
 from scaledoctor.sources.rabbitmq.policies import RabbitPolicies, RabbitPolicy
@@ -16,6 +17,8 @@ __all__ = [
     "RabbitConsumer",
     "RabbitConsumers",
     "RabbitHidden",
+    "RabbitLogin",
+    "RabbitLogins",
     "RabbitMemory",
     "RabbitNode",
     "RabbitNodes",

@@ -18,16 +18,15 @@ Key = tuple[str, str]
 """Virtual host and name of a queue or an exchange."""
 
 
-async def buried(rabbit: RabbitSession, rows: Sequence[Row]) -> Mapping[Key, tuple[str, ...]]:
-    """For each queue that takes dead letters: the names of those that they come from."""
+async def followed(rabbit: RabbitSession, rows: Sequence[Row]) -> Mapping[Key, tuple[str, ...]]:
+    """For each queue with a dead-letter exchange: the queues that its dead letters can reach."""
     sources = [row for row in rows if row[2].dead_letters is not None]
     exchanges = sorted({(v, r.dead_letters) for v, _, r in sources if r.dead_letters})
     bindings = {e: await _bindings(rabbit, e) for e in exchanges[:MOST_EXCHANGES]}
-    found: dict[Key, list[str]] = {}
-    for vhost, name, rules in sources:
-        for target in _targets(vhost, name, rules, bindings):
-            found.setdefault((vhost, target), []).append(name)
-    return {key: tuple(sorted(set(names))[:5]) for key, names in found.items()}
+    return {
+        (vhost, name): tuple(sorted(set(_targets(vhost, name, rules, bindings))))
+        for vhost, name, rules in sources
+    }
 
 
 def _targets(

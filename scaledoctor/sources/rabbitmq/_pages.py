@@ -41,10 +41,11 @@ BY_MESSAGES: Query = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Rows, of ``total`` queues that this user may see."""
+    """Rows, of ``total`` queues that this user may see; without statistics only their contents."""
 
     rows: tuple[Json, ...]
     total: int
+    statistics: bool = True
 
 
 async def found_queues(rabbit: RabbitSession) -> Found:
@@ -56,7 +57,8 @@ async def found_queues(rabbit: RabbitSession) -> Found:
     for number in range(2, -(-first.total // PER_PAGE) + 1):
         rows += (await _page(rabbit, ALL, number)).rows
     if rows and not any("messages_ready" in row for row in rows):
-        return Found(await _without_statistics(rabbit, first.total), first.total)
+        bare = await _without_statistics(rabbit, first.total)
+        return Found(bare, first.total, statistics=rabbit.overview.get("disable_stats") is not True)
     return Found(tuple(rows), first.total)
 
 

@@ -48,6 +48,8 @@ def judge(answer: Answer, path: str, user: str) -> None:
     if 300 <= answer.status < 400:
         words = f"{path} is redirected (HTTP {answer.status})"
         raise Unreachable("redirect", words, str(answer.status), NOT_IT)
+    if answer.status >= 500:
+        raise Unavailable(f"{path} answers HTTP {answer.status}", "its log says why")
     if answer.status != 200:
         raise Unavailable(f"{path} answers HTTP {answer.status}", NOT_IT)
 

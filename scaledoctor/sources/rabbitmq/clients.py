@@ -1,4 +1,4 @@
-"""Connections by application: how many, how young, and who is blocked."""
+"""Connections by application: how many, and who is blocked."""
 
 import re
 from dataclasses import dataclass
@@ -12,13 +12,7 @@ from scaledoctor.sources.rabbitmq.session import Query, RabbitSession
 PER_PAGE = 500
 """Connections that are looked at; of more, those on the first page."""
 
-COLUMNS = (
-    "name,user,vhost,peer_host,state,channels,connected_at,user_provided_name,"
-    "client_properties.product"
-)
-
-YOUNG = 5.0
-"""Seconds since it was opened: at a rate of 1/s five are that young at any moment."""
+COLUMNS = "name,user,vhost,peer_host,state,channels,user_provided_name,client_properties.product"
 
 _NUMBERS = re.compile(r"([-_.:# @/]+|(?<=[a-z]))[0-9a-f]*\d[0-9a-f-]*$", re.I)
 """What tells the instances of one application apart: web-1, worker.4711, shop-7f9c4d8b."""
@@ -30,7 +24,6 @@ class RabbitClient:
 
     ``name`` is what it calls itself, else its library and address. ``blocked`` wait to publish
     while an alarm is in effect, ``throttled`` publish faster than their queues can take.
-    ``young`` are less than five seconds old.
     """
 
     name: str
@@ -38,16 +31,17 @@ class RabbitClient:
     vhost: str
     connections: int
     channels: int
-    young: int = 0
     blocked: int = 0
-    blocking: int = 0
     throttled: int = 0
 
 
 @fact
 @dataclass(frozen=True, slots=True)
 class RabbitClients:
-    """The applications that are connected; ``total`` connections, at most 500 looked at."""
+    """The applications that are connected; ``total`` connections, at most 500 looked at.
+
+    A connection that ends within five seconds is never among them.
+    """
 
     clients: tuple[RabbitClient, ...]
     total: int
@@ -63,7 +57,7 @@ async def rabbit_clients(rabbit: RabbitSession) -> RabbitClients:
         groups: dict[tuple[str, str, str], list[Json]] = {}
         for row in found.get("items", ()):
             groups.setdefault(_key(rabbit, row), []).append(row)
-        clients = (_client(rabbit, key, rows) for key, rows in sorted(groups.items()))
+        clients = (_client(key, rows) for key, rows in sorted(groups.items()))
         return RabbitClients(tuple(clients), whole(found, "total_count") or 0)
 
 
@@ -80,18 +74,15 @@ def _key(rabbit: RabbitSession, row: Json) -> tuple[str, str, str]:
 def label_of(name: str, host: str) -> str:
     """An application's name without its instance's number, and its address if that is all."""
     plain = _NUMBERS.sub("", name) or name
-    return " at ".join(word for word in (plain, host) if word)
+    return " at ".join(word for word in (plain, host) if word) or "unnamed"
 
 
-def _client(rabbit: RabbitSession, key: tuple[str, str, str], rows: list[Json]) -> RabbitClient:
-    ages = [rabbit.now() - at / 1000 for r in rows if (at := whole(r, "connected_at"))]
+def _client(key: tuple[str, str, str], rows: list[Json]) -> RabbitClient:
     states = [word(row, "state") for row in rows]
     return RabbitClient(
         *key,
         connections=len(rows),
         channels=sum(whole(row, "channels") or 0 for row in rows),
-        young=sum(age < YOUNG for age in ages),
         blocked=states.count("blocked"),
-        blocking=states.count("blocking"),
         throttled=states.count("flow"),
     )

@@ -71,7 +71,10 @@ async def rabbit_alarms(rabbit: RabbitSession) -> RabbitAlarms:
     answer = await rabbit.ask("health", "checks", "alarms", also=503)
     with as_expected("RabbitMQ's health check of alarms"):
         found = answer.json("the health check").get("alarms", ())
-        rows = {(rabbit.redactor.text(word(a, "node")), word(a, "resource")) for a in found}
+        rows = {
+            (rabbit.redactor.text(word(a, "node")), word(a, "resource").partition(" ")[0])
+            for a in found
+        }  # the resource is "memory" or "disk space"
         return RabbitAlarms(tuple(sorted(rows)))
 
 

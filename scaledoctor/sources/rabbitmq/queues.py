@@ -1,6 +1,5 @@
 """RabbitMQ's queues in the words that all systems share."""
 
-import re
 from time import monotonic
 
 from scaledoctor.sdk import Cadence, probe
@@ -12,13 +11,6 @@ from scaledoctor.sources.rabbitmq.session import RabbitSession
 APART = 9.0
 """Seconds from the first reading of the counters to one that gives a rate: they move in steps of
 five, so that a shorter time may hold one step or three."""
-
-DEAD = re.compile(
-    r"(?<![a-z])(dlq|dlx|dead|dead[._-]?letters?|parking([._-]?lot)?|poison|errors?|failed|skipped|"
-    r"undeliverable)(?![a-z])",
-    re.I,
-)
-"""Names of queues for people: RabbitMQ's guide, NServiceBus, MassTransit, Spring AMQP."""
 
 
 @probe(cost="none: what RabbitQueues read", cadence=Cadence.SAMPLED, every=REFRESH)
@@ -33,9 +25,9 @@ async def rabbit_queue_model(rabbit: RabbitSession, rows: RabbitQueues) -> Queue
 
 def _queue(row: RabbitQueue, *, counted: bool) -> Queue:
     ready = row.ready or 0
-    if for_people(row):
+    if row.for_people:
         return Queue("rabbitmq", row.label, ready=0, dead=ready)
-    if delays(row):
+    if row.delays:
         return Queue("rabbitmq", row.label, ready=0, scheduled=ready)
     slots = _slots(row)
     return Queue(
@@ -51,16 +43,6 @@ def _queue(row: RabbitQueue, *, counted: bool) -> Queue:
         done=total(row.acked, row.auto_acked) if counted else None,
         reserved=None if slots is None or row.unacked is None else max(0, row.unacked - slots),
     )
-
-
-def for_people(row: RabbitQueue) -> bool:
-    """Whether it holds dead letters that nobody takes: not work, but failed work."""
-    return not row.consumers and bool(row.buries or DEAD.search(row.name))
-
-
-def delays(row: RabbitQueue) -> bool:
-    """Whether messages only wait here for a time, and then go on: a queue for retries."""
-    return not row.consumers and row.rules.ttl is not None and row.rules.dead_letters is not None
 
 
 def _slots(row: RabbitQueue) -> int | None:

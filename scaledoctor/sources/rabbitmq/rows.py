@@ -1,10 +1,12 @@
 """RabbitMQ's queues as it tells them: contents, counters, and the rules that hold for each."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from scaledoctor.sdk import Cadence, Unavailable, fact, probe
 from scaledoctor.sources.proxies import as_expected
-from scaledoctor.sources.rabbitmq._dead_letters import buried
+from scaledoctor.sources.rabbitmq._dead_letters import followed
 from scaledoctor.sources.rabbitmq._pages import found_queues
 from scaledoctor.sources.rabbitmq._refusal import permit
 from scaledoctor.sources.rabbitmq._rules import RabbitRules, rules_of
@@ -14,6 +16,13 @@ from scaledoctor.sources.rabbitmq.session import RabbitSession
 
 REFRESH = 5.0
 """Seconds between two refreshes of the management API's figures."""
+
+DEAD = re.compile(
+    r"(?<![a-z])(dlq|dlx|dead|dead[._-]?letters?|parking([._-]?lot)?|poison|errors?|failed|skipped|"
+    r"undeliverable)(?![a-z])",
+    re.I,
+)
+"""Names of queues for people: RabbitMQ's guide, NServiceBus, MassTransit, Spring AMQP."""
 
 MILLISECONDS = 10**11
 """A timestamp above it is not in seconds, though AMQP says so."""
@@ -29,8 +38,9 @@ class RabbitQueue:
     message, handed out or not; only classic queues tell it, and only where publishers set a
     timestamp. The counters begin
     with the node: ``delivered`` messages want an acknowledgement, ``auto_acked`` do not,
-    ``redelivered`` are those of ``delivered`` that came back. ``buries`` are queues whose dead
-    letters come here. ``online`` of ``members`` have a copy and are up.
+    ``redelivered`` are those of ``delivered`` that came back. Dead letters go to ``buried_in``;
+    ``buries`` are up to five queues whose dead letters come here for good. ``online`` of
+    ``members`` have a copy and are up.
     """
 
     vhost: str
@@ -51,6 +61,7 @@ class RabbitQueue:
     redelivered: int | None = None
     acked: int | None = None
     policy: str = ""
+    buried_in: tuple[str, ...] = ()
     buries: tuple[str, ...] = ()
     members: int | None = None
     online: int | None = None
@@ -61,17 +72,35 @@ class RabbitQueue:
         """How people know it: "mail", or "mail@shop" in another virtual host than "/"."""
         return self.name if self.vhost == "/" else f"{self.name}@{self.vhost}"
 
+    @property
+    def delays(self) -> bool:
+        """Whether messages only wait here for a time and then go on, as before another try.
+
+        A queue of work with a time to live differs: somebody took from it once, or what expires
+        there goes to a queue for people.
+        """
+        passes_on = self.rules.ttl is not None and self.rules.dead_letters is not None
+        taken = self.consumers or self.delivered or self.auto_acked
+        return passes_on and not taken and not any(map(DEAD.search, self.buried_in))
+
+    @property
+    def for_people(self) -> bool:
+        """Whether it holds dead letters that nobody takes: not work, but failed work."""
+        return not self.consumers and bool(self.buries or DEAD.search(self.name))
+
 
 @fact
 @dataclass(frozen=True, slots=True)
 class RabbitQueues:
     """The queues that were looked at, of ``total`` that this user may see.
 
-    Beyond 2,000 only the 100 with the most messages are looked at.
+    Beyond 2,000 only the 100 with the most messages are looked at. Without ``statistics`` only
+    their contents are known.
     """
 
     queues: tuple[RabbitQueue, ...]
     total: int
+    statistics: bool = True
 
 
 @probe(
@@ -89,12 +118,26 @@ async def rabbit_queues(rabbit: RabbitSession, hidden: RabbitHidden | None) -> R
         )
     with as_expected("RabbitMQ's /api/queues"):
         rows = [(word(row, "vhost"), word(row, "name"), rules_of(row)) for row in found.rows]
-        if "buried" not in rabbit.memory:
-            rabbit.memory["buried"] = await buried(rabbit, rows)
-        queues = (
+        if "followed" not in rabbit.memory:
+            rabbit.memory["followed"] = await followed(rabbit, rows)
+        queues = [
             _queue(rabbit, row, rules) for row, (_, _, rules) in zip(found.rows, rows, strict=True)
-        )
-        return RabbitQueues(tuple(queues), found.total)
+        ]
+        return RabbitQueues(_with_graves(queues), found.total, found.statistics)
+
+
+def _with_graves(queues: Sequence[RabbitQueue]) -> tuple[RabbitQueue, ...]:
+    """Tell each queue whose dead letters come to it, but for those that only wait on their way."""
+    buries: dict[tuple[str, str], list[str]] = {}
+    for queue in queues:
+        for grave in queue.buried_in if not queue.delays else ():
+            buries.setdefault((queue.vhost, grave), []).append(queue.name)
+    return tuple(
+        replace(q, buries=tuple(sorted(buries[q.vhost, q.name])[:5]))
+        if (q.vhost, q.name) in buries
+        else q
+        for q in queues
+    )
 
 
 def _queue(rabbit: RabbitSession, row: Json, rules: RabbitRules) -> RabbitQueue:
@@ -121,7 +164,7 @@ def _queue(rabbit: RabbitSession, row: Json, rules: RabbitRules) -> RabbitQueue:
         redelivered=whole(stats, "redeliver"),
         acked=whole(stats, "ack"),
         policy=clean(word(row, "policy")),
-        buries=tuple(map(clean, rabbit.memory["buried"].get((vhost, name), ()))),
+        buried_in=tuple(map(clean, rabbit.memory["followed"].get((vhost, name), ()))),
         members=len(members) if isinstance(members, list) else None,
         online=len(online) if isinstance(online, list) else None,
         temporary=rules.expires or any(row.get(w) is True for w in ("exclusive", "auto_delete")),
