@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from scaledoctor.collect import collect
+from scaledoctor.demo.servers import rabbitmq
 from scaledoctor.examine import examine
 from scaledoctor.redact import Redactor
 from scaledoctor.registry import load
@@ -23,7 +24,7 @@ from scaledoctor.sources.rabbitmq.clients import label_of
 from scaledoctor.sources.rabbitmq.rows import DEAD
 from scaledoctor.sources.rabbitmq.session import tags_of
 from scaledoctor.targets import targets
-from tests.rabbit import Broker, consumer, never, publish, slowly
+from tests.rabbit import Broker, Channel, consumer, never, publish, slowly
 from tests.servers import needs_servers
 
 REGISTRY = load()
@@ -206,7 +207,7 @@ def test_no_permission_is_not_empty(broker: Broker, place: str) -> None:
     (skip,) = [s for s in record.skips if s.what == "Queues"]
     assert skip.reason == f"{hidden.queues} queues exist and user blind may see none of them"
     assert skip.enable.startswith("rabbitmqctl set_permissions -p ")
-    words = skip.enable.replace("'", "").split()
+    words = skip.enable.partition(";")[0].replace("'", "").split()
     broker.server.ctl(*words[1:3], "facts", *words[4:])
     assert len(rows(look(url))) >= 11
 
@@ -260,13 +261,40 @@ def test_names_are_redacted(broker: Broker) -> None:
 
 @pytest.mark.live
 @pytest.mark.slow
+def test_ten_thousand_queues_take_three_requests_a_look() -> None:
+    """The last one in the alphabet is seen, because it is the fullest."""
+    with needs_servers(), rabbitmq({"vm_memory_high_watermark.absolute": "3GB"}) as server:
+        broker = Broker(server)
+
+        def declare(channel: Channel, first: int) -> None:
+            for number in range(first, first + 1250):
+                channel.queue_declare(f"q{number}")
+
+        works = {
+            f"setup_{n}": lambda channel, stop, n=n: declare(channel, n * 1250) for n in range(8)
+        }
+        with broker.clients("/", **works):
+            broker.until(
+                "overview", lambda o: o.get("object_totals", {}).get("queues", 0) >= 10_000
+            )
+        with broker.channel("/") as channel:
+            channel.queue_declare("zz")
+            publish(channel, "zz", 50, age=600)
+        broker.until("queues/%2F/zz", lambda q: q.get("messages_ready") == 50)
+        record = look(server.url())
+    found: RabbitQueues = fact(record, "RabbitQueues")
+    assert (len(found.queues), found.total) == (100, 10_001)
+    assert rows(record)["zz"].ready == 50
+    assert record.costs["RabbitQueues"].calls == 3
+
+
+@pytest.mark.live
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "setting", ["management.disable_stats", "management_agent.disable_metrics_collector"]
 )
 def test_without_statistics_contents_are_still_read(setting: str) -> None:
     """No consumers, no rates, and the report says so; nothing is taken for zero."""
-    from scaledoctor.demo.servers.rabbitmq import rabbitmq
-
     with needs_servers(), rabbitmq({setting: "true"}) as server:
         broker = Broker(server)
         with broker.channel("/") as channel:

@@ -126,6 +126,7 @@ def policy(
         f"--priority {old.priority + 1 if old else 1} {quote(name)} {quote(pattern)} "
         f"{quote(json.dumps(definition, sort_keys=True))}"
     )
+    one = "only one policy holds for a queue: after it scan again before any other"
     unknown = queues[0].policy and old is None
     return Fix(
         title,
@@ -133,7 +134,7 @@ def policy(
         "shell",
         risk=f"it takes the place of the policy {queues[0].policy}, which we could not read; {risk}"
         if unknown
-        else risk,
+        else f"{risk}; {one}",
         verify=verify,
         undo=f"rabbitmqctl clear_policy -p {quote(vhost)} {quote(name)}",
     )

@@ -7,7 +7,7 @@ from scaledoctor.sources.queues import Queue
 from scaledoctor_checks.postgres._words import duration
 from scaledoctor_checks.queues._flow import Flow
 
-SOURCE = "lengths and times in the queue, twice a second"
+SOURCE = "lengths and times in the queue"
 
 
 def jobs(count: float) -> str:

@@ -1,6 +1,7 @@
 """What RabbitMQ does not show, or not to this user."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Kind, Severity, Step, check
 from scaledoctor.sources.rabbitmq import RabbitHidden, RabbitOverview, RabbitQueues, permit
@@ -32,7 +33,7 @@ def hidden_queues(hidden: RabbitHidden, /) -> Iterator[Finding]:
                 "shell",
                 risk="it may log in there, and neither change, publish nor consume",
                 verify="this line is gone",
-                undo=f"rabbitmqctl clear_permissions -p VHOST {hidden.user}",
+                undo=f"rabbitmqctl clear_permissions -p VHOST {quote(hidden.user)}",
             ),
         ),
         kind=Kind.BLIND_SPOT,

@@ -114,7 +114,7 @@ async def rabbit_queues(rabbit: RabbitSession, hidden: RabbitHidden | None) -> R
     if not found.total and hidden and hidden.queues:
         raise Unavailable(
             f"{hidden.queues} queues exist and user {hidden.user} may see none of them",
-            permit(hidden.user, hidden.vhosts[0] if hidden.vhosts else "VHOST"),
+            "; ".join(permit(hidden.user, vhost) for vhost in hidden.vhosts[:3] or ("VHOST",)),
         )
     with as_expected("RabbitMQ's /api/queues"):
         rows = [(word(row, "vhost"), word(row, "name"), rules_of(row)) for row in found.rows]
