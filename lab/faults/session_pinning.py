@@ -8,7 +8,8 @@ from scaledoctor.demo import consoles
 from scaledoctor.demo.fault import Fault
 from scaledoctor.demo.stage import Stage
 
-SIZE = 5
+SIZE = 2
+"""Below the number of instances, so that one has no server at all."""
 
 
 @contextmanager

@@ -52,7 +52,8 @@ def _proof(found: Trial, style: Style) -> None:
     """What was applied; before, during and after as bars; and one sentence."""
     say = sys.stdout.write
     if found.applied:
-        say("\nApplied, as the report says:\n")
+        some = any(not command.problem for command in found.applied)
+        say(f"\n{'Applied' if some else 'Left to people'}, as the report says:\n")
         say("".join(f"    {_done(command)}\n" for command in found.applied))
     rows = [("healthy", found.before), ("broken", found.during)]
     if found.after is not None:
@@ -87,5 +88,7 @@ def sentence(found: Trial) -> str:
         return f"Wrong: {found.problem}."
     if found.fault.healthy:
         return "Right: nothing is wrong, and nothing was named."
-    share = found.restored or 0.0
-    return f"Right: the cause was named, and its fix brought {share:.0%} of the traffic back."
+    if found.restored is None:
+        return "Right: the cause was named; its fix is for people."
+    share = f"{found.restored:.0%} of the traffic back"
+    return f"Right: the cause was named, and its fix brought {share}."

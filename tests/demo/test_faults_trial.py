@@ -71,7 +71,9 @@ def test_a_trial_says_why_it_failed(failed: Trial, why: str) -> None:
 
 def test_a_fix_for_people_needs_only_the_right_cause() -> None:
     """Where no program can apply the fix, nothing has to come back."""
-    assert tried(replace(IDLE, bar=None), after=None).problem == ""
+    people = tried(replace(IDLE, bar=None), after=None)
+    assert people.problem == ""
+    assert sentence(people) == "Right: the cause was named; its fix is for people."
 
 
 def test_bars_are_in_proportion_and_say_what_failed() -> None:

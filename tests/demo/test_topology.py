@@ -116,3 +116,14 @@ def test_a_server_is_drained_as_the_report_says(running: Tiers) -> None:
         assert apply(shell(strange), ours) == (Applied(strange, "this is for people"),)
     missing = "echo 'set server a/b state drain' | socat stdio /run/haproxy/admin.sock"
     assert "No such" in apply(shell(missing), ours)[0].problem
+
+
+def test_a_server_that_is_not_installed_is_told_with_its_install_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only if the topology has it."""
+    monkeypatch.setattr("scaledoctor.demo.topology.find_haproxy", list)
+    assert "haproxy is not installed" in Topology(balancer=Balancer()).missing()
+    assert Topology().missing() == ""
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    assert "apt-get install pgbouncer" in Topology(pooler={}).missing()
