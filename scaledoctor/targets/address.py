@@ -9,6 +9,7 @@ from scaledoctor.targets.target import Target
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379, "mysql": 3306}
 HTTP = ("http", "https")
+CUTTING = "write @ as %40, / as %2F, : as %3A, # as %23, ? as %3F"
 
 
 def url_target(kind: str, url: str, schemes: Sequence[str] = HTTP) -> Target:
@@ -18,6 +19,9 @@ def url_target(kind: str, url: str, schemes: Sequence[str] = HTTP) -> Target:
         ScaledoctorError: not such a URL; the message never repeats it.
 
     """
+    if cut_by_its_login(url):
+        message = f"--{kind}: user or password holds a sign that cuts the URL"
+        raise ScaledoctorError(message, CUTTING)
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -31,6 +35,13 @@ def url_target(kind: str, url: str, schemes: Sequence[str] = HTTP) -> Target:
     shown = f"[{host}]" if ":" in host else host
     address = f"{parts.scheme}://{shown}:{port}{parts.path}"
     return Target(kind, kind, address, url, True, local_port(host, str(port)))
+
+
+def cut_by_its_login(url: str) -> bool:
+    """Whether a part of the login would be taken for host or path, and so be shown."""
+    authority, _, path = url.partition("://")[2].partition("/")
+    login = authority.rpartition("@")[0]
+    return "@" in path.partition("?")[0] or "#" in login or "?" in login
 
 
 def socket_or_url_target(kind: str, where: str) -> Target:

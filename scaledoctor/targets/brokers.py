@@ -20,10 +20,6 @@ def rabbitmq_target(url: str) -> Target:
     """
     if url.lower().startswith(("amqp:", "amqps:")):
         raise ScaledoctorError("--rabbitmq: this URL is AMQP's", MANAGEMENT)
-    authority, _, path = url.partition("://")[2].partition("/")
-    if "@" in path or "#" in authority.rpartition("@")[0] or "?" in authority.rpartition("@")[0]:
-        message = "--rabbitmq: user or password holds a sign that cuts the URL"
-        raise ScaledoctorError(message, "write @ as %40, / as %2F, : as %3A, # as %23, ? as %3F")
     return url_target("rabbitmq", url.partition("#")[0])
 
 
