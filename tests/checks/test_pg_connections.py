@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scaledoctor.sdk import Confidence, Reach, Severity, State, Window
+from scaledoctor.sdk import Confidence, Kind, Reach, Severity, State, Window
 from scaledoctor.sources.host import PostgresTitles
 from scaledoctor.sources.host.titles import Backend
 from scaledoctor.sources.postgres import Newcomer, Newcomers, Session
@@ -37,10 +37,10 @@ def crowd(count: int, application: str = "leaky", **fields: Any) -> list[Session
 
 @pytest.mark.parametrize(
     ("sessions", "state"),
-    [(73, State.OK), (74, State.BUSY), (88, State.BUSY), (89, State.SATURATED)],
+    [(73, State.OK), (74, State.BUSY), (98, State.BUSY), (99, State.SATURATED)],
 )
 def test_slots_are_counted_without_the_reserved_and_with_ours(sessions: int, state: State) -> None:
-    """100 usable of 103; our own session takes one of them. Busy from 75, full from 90."""
+    """100 usable of 103; our own takes one. Busy from 75; a steady pool is full at 100."""
     use = connections(OPEN, still(*crowd(sessions)), settings(100, reserved=3))
     assert use is not None
     assert (use.used, use.limit, use.state) == (sessions + 1, 100.0, state)
@@ -53,6 +53,16 @@ def test_sessions_in_reserved_slots_do_not_make_more_than_all() -> None:
     assert use.utilization == 1.0
     found = only(list(connection_hog(SERVER, still(*crowd(100)), settings(100, reserved=3))))
     assert "100 of 100 slots" in found.summary
+
+
+@pytest.mark.parametrize(("before", "state"), [(81, State.BUSY), (80, State.SATURATED)])
+def test_slots_that_fill_up_are_full_from_nine_tenths(before: int, state: State) -> None:
+    """89 and ours: a tenth more in the window is growth, less is a pool that breathes."""
+    use = connections(
+        OPEN, Window.of(activity(*crowd(before)), activity(*crowd(89))), settings(100)
+    )
+    assert use is not None
+    assert use.state is state
 
 
 def test_a_refusal_alone_saturates_the_slots() -> None:
@@ -90,12 +100,64 @@ def test_a_leak_is_seven_tenths_that_ran_nothing(unused: int, leaks: bool) -> No
 def test_the_advised_pool_is_the_measured_peak_with_a_quarter_on_top() -> None:
     """8 busy at once: 8 x 1.25 + 1 = 11; nobody busy: never below 5."""
     busy = [active(i, "leaky") for i in range(8)]
-    found = only(list(connection_hog(SERVER, still(*crowd(80), *busy), settings(100))))
+    found = only(list(connection_hog(SERVER, still(*crowd(80), *busy), settings(88))))
     assert "CONNECTION LIMIT 11;" in found.fixes[0].commands[0]
+    assert found.kind is Kind.LIVE
     assert "max_pool_size = 11" in found.fixes[1].commands
-    found = only(list(connection_hog(SERVER, still(*crowd(90)), settings(100))))
+    found = only(list(connection_hog(SERVER, still(*crowd(94)), settings(100))))
     assert "CONNECTION LIMIT 5;" in found.fixes[0].commands[0]
-    assert found.severity is Severity.HIGH
+    assert found.severity is Severity.CRITICAL
+
+
+def test_a_leak_is_live_from_five_free_slots_of_a_hundred() -> None:
+    """95 with ours; one less is a risk, and nobody is ended."""
+    found = only(list(connection_hog(SERVER, still(*crowd(94)), settings(100))))
+    assert (found.kind, found.fixes[0].language) == (Kind.LIVE, "sql")
+    found = only(list(connection_hog(SERVER, still(*crowd(93)), settings(100))))
+    assert (found.kind, found.fixes[0].language) == (Kind.RISK, "ini")
+
+
+def test_a_steady_pool_in_use_is_a_risk_and_nobody_is_ended() -> None:
+    """47 of 57 slots, each session ran something a moment ago: it costs nobody anything."""
+    window = Window.of(*[activity(*crowd(46, "web", state_age=0.5))] * 4)
+    found = only(list(connection_hog(SERVER, window, settings(57))))
+    assert found.kind is Kind.RISK
+    assert not any("terminate" in c or "LIMIT" in c for fix in found.fixes for c in fix.commands)
+
+
+@pytest.mark.parametrize(("before", "kind"), [(43, Kind.RISK), (41, Kind.LIVE)])
+def test_a_pool_that_grows_is_live(before: int, kind: Kind) -> None:
+    """46 now: a tenth of it in one window."""
+    window = Window.of(activity(*crowd(before, state_age=0.1)), activity(*crowd(46, state_age=0.1)))
+    assert only(list(connection_hog(SERVER, window, settings(57)))).kind is kind
+
+
+def test_transactions_left_open_are_a_leak_and_not_busy() -> None:
+    """A driver that begins by itself leaks sessions idle in transaction."""
+    leak = [open_idle(i, "leaky", age=60.0) for i in range(52)]
+    found = only(list(connection_hog(SERVER, still(*leak), settings(53))))
+    assert "leaks them" in found.summary
+    assert "CONNECTION LIMIT 5;" in found.fixes[0].commands[0]
+    assert "state IN ('idle', 'idle in transaction')" in found.fixes[0].commands[1]
+    assert "max_pool_size = 5" in found.fixes[1].commands
+
+
+def test_no_pool_larger_than_the_server_is_advised() -> None:
+    """All 57 busy: a quarter on top has no room."""
+    busy = [active(i, "web") for i in range(57)]
+    found = only(list(connection_hog(SERVER, still(*busy), settings(57))))
+    assert "max_pool_size = 57" in found.fixes[0].commands
+
+
+def test_sessions_without_a_name_are_found_by_their_role() -> None:
+    """The label falls back to the user, the command must not; others of the role keep theirs."""
+    window = still(*crowd(90, ""), idle(1, "cron", user="web"), idle(2, "cron", user="web"))
+    found = only(list(connection_hog(SERVER, window, settings(93))))
+    limit, end = found.fixes[0].commands
+    assert limit == "ALTER ROLE web CONNECTION LIMIT 7;"
+    assert "usename = 'web' AND application_name = ''" in end
+    masked = only(list(connection_hog(SERVER, still(*crowd(90, "to ***")), settings(91))))
+    assert "application_name" not in masked.fixes[0].commands[1]
 
 
 def test_names_are_quoted_in_what_is_pasted() -> None:
