@@ -313,3 +313,37 @@ def test_the_servers_own_worker_at_the_root_is_named() -> None:
     found = only(list(blocking_transaction(SERVER, Window.of(*[sample] * 4), None, None)))
     assert found.subject == "autovacuum worker"
     assert found.explains == {"postgres.locks": 1.0}
+
+
+def test_spares_of_a_leader_are_no_waiters() -> None:
+    """Two schedulers wait for the third one's advisory lock: that is how they elect it."""
+    leader = idle(1, "scheduler", state_age=600.0)
+    spares = [waiting(i, 1, event="advisory", application="scheduler") for i in (2, 3)]
+    window = still(leader, *spares, active(9))
+    assert locks(SERVER, window).used == 0
+    assert not list(blocking_transaction(SERVER, window, None, None))
+
+
+@pytest.mark.parametrize(("spares", "fires"), [(3, False), (4, True)])
+def test_more_than_three_are_work_that_waits(spares: int, fires: bool) -> None:
+    """A connection that was lost with its lock, and the application's requests behind it."""
+    queue = [waiting(i, 1, event="advisory", application="web") for i in range(2, 2 + spares)]
+    window = still(idle(1, "web", state_age=600.0), *queue)
+    assert bool(list(blocking_transaction(SERVER, window, None, None))) is fires
+
+
+@pytest.mark.parametrize(("others", "severity"), [(2, Severity.HIGH), (3, Severity.LOW)])
+def test_one_that_waits_while_others_work_is_no_bottleneck(others: int, severity: Severity) -> None:
+    """An index build that waits for an old transaction keeps no client waiting."""
+    root = active(1, "report", transaction_age=60.0)
+    rest = [idle(i, "web", state_age=0.2) for i in range(10, 9 + others)]
+    samples = [activity(root, waiting(2, 1, application="migration"), *rest)] * 4
+    found = only(list(blocking_transaction(SERVER, Window.of(*samples), None, None)))
+    assert found.severity is severity
+
+
+def test_sessions_that_ran_something_in_the_window_are_at_work() -> None:
+    """On a quick server hardly one of them is active in a sample."""
+    quick = [idle(i, "web", state_age=0.1) for i in range(10, 18)]
+    samples = [activity(active(1), waiting(2, 1), waiting(3, 1), *quick)] * 4
+    assert locks(SERVER, Window.of(*samples)).utilization == pytest.approx(2 / 11)

@@ -35,6 +35,12 @@ _CONFLICTS: Mapping[str, frozenset[str]] = {
 PREPARED = 0
 """pg_blocking_pids gives 0 for a prepared transaction, which has no session."""
 
+OTHERS = 3
+"""Sessions that go on with their work, from which one waiting session is nobody's bottleneck."""
+
+FOLLOWERS = 3
+"""Spares that wait for a leader's lock; beyond it a queue is work that waits (our own choice)."""
+
 CYCLE = -1
 """The root of sessions that wait for each other: a deadlock that is not yet detected."""
 
@@ -87,20 +93,30 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Blocking:
-    """The whole window: blocked and busy time (samples x sessions) and the roots by pid."""
+    """The whole window: blocked and working time (samples x sessions) and the roots by pid.
+
+    ``unhindered`` counts the sessions that worked and were never blocked.
+    """
 
     samples: int
     blocked: float
     busy: float
     roots: Mapping[int, Root]
+    unhindered: int
 
     def share(self, root: Root) -> float:
         """Share of all blocked time that is this root's."""
         return root.blocked / self.blocked if self.blocked else 0.0
 
     def impact(self, root: Root) -> float:
-        """Share of the busy sessions' time that ends with this root."""
+        """Share of the working sessions' time that ends with this root."""
         return root.blocked / self.busy if self.busy else 0.0
+
+    def severity(self, root: Root) -> Severity:
+        """By its impact; low when a single session waits while others go on with their work."""
+        if root.most_waiting == 1 and self.unhindered >= OTHERS:
+            return Severity.LOW
+        return severity(self.impact(root))
 
     def mean(self, root: Root) -> float:
         """Mean number of sessions that it keeps waiting."""
@@ -115,13 +131,15 @@ def blocking(window: Window[Activity], locks: Window[LockTable] | None) -> Block
     """
     roots: dict[int, Root] = {}
     blocked = busy = 0.0
+    hindered, worked = set[int](), set[int]()
     tables = _tables(window, locks)
     for at, activity in window.samples:
         by_pid = {s.pid: s for s in (*activity.workers, *activity.sessions)}
-        busy += sum(s.active or s.blocked for s in activity.sessions)
-        for waiter in activity.sessions:
-            if not waiter.blocked:
-                continue
+        at_work = working(activity, window.seconds)
+        busy += len(at_work)
+        worked |= {s.pid for s in at_work}
+        for waiter in waiters(activity):
+            hindered.add(waiter.pid)
             blocked += 1
             causes = sorted(set(_causes(waiter, by_pid, tables.get(at, LockTable(())))))
             for pid, request in causes:
@@ -129,7 +147,45 @@ def blocking(window: Window[Activity], locks: Window[LockTable] | None) -> Block
                 root.blocked += 1 / len(causes)
                 root.victims.append(waiter)
                 _describe(root, request, by_pid)
-    return Blocking(len(window), blocked, busy, roots)
+    return Blocking(len(window), blocked, busy, roots, len(worked - hindered))
+
+
+def working(activity: Activity, seconds: float) -> list[Session]:
+    """Sessions that run or wait, or ran something in the last ``seconds``: the window's clients.
+
+    On a quick server few of them are active in any one sample.
+    """
+    standing = {s.pid for s in _standing_by(activity)}
+    return [
+        s
+        for s in activity.sessions
+        if s.pid not in standing
+        and (s.active or s.blocked or (s.state_age is not None and s.state_age < seconds))
+    ]
+
+
+def waiters(activity: Activity) -> list[Session]:
+    """Sessions that wait for another one's lock against their will."""
+    standing = {s.pid for s in _standing_by(activity)}
+    return [s for s in activity.sessions if s.blocked and s.pid not in standing]
+
+
+def _standing_by(activity: Activity) -> list[Session]:
+    """The followers of a leader: a few sessions of one application wait for its advisory lock.
+
+    The leader is idle between its jobs and means to keep the lock. More than ``FOLLOWERS`` of one
+    application are no spares any more.
+    """
+    leaders = {s.pid: s.label for s in activity.sessions if s.state == "idle"}
+    queue = [s for s in activity.sessions if s.blocked and s.wait_event == "advisory"]
+    standing: list[Session] = []
+    for label in {s.label for s in queue}:
+        mine = [s for s in queue if s.label == label]
+        pids = {s.pid for s in mine}
+        led = all(leaders.get(pid) == label or pid in pids for s in mine for pid in s.blockers)
+        if led and len(mine) <= FOLLOWERS:
+            standing += mine
+    return standing
 
 
 def _tables(window: Window[Activity], locks: Window[LockTable] | None) -> dict[float, LockTable]:

@@ -12,7 +12,7 @@ from scaledoctor.sdk import (
 )
 from scaledoctor.sources.postgres import Activity, LockTable, Server, XminHolder, XminHolders
 from scaledoctor.sql import literal
-from scaledoctor_checks.postgres._blocking import CYCLE, PREPARED, Root, blocking, severity
+from scaledoctor_checks.postgres._blocking import CYCLE, PREPARED, Root, blocking
 from scaledoctor_checks.postgres._words import duration, statement, who
 
 SOURCE = "pg_stat_activity, pg_blocking_pids()"
@@ -53,7 +53,7 @@ def blocking_transaction(
         yield Finding(
             subject=root.session.label if root.seen else "prepared transaction",
             summary=_summary(root, found.mean(root), prepared),
-            severity=severity(impact),
+            severity=found.severity(root),
             evidence=(
                 Evidence("blocked sessions, mean", found.mean(root), "sessions", mean_blocked,
                          SOURCE),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Step, Window, check
 from scaledoctor.sources.postgres import Activity, LockTable, Server
-from scaledoctor_checks.postgres._blocking import Blocking, Root, blocking, severity
+from scaledoctor_checks.postgres._blocking import Blocking, Root, blocking
 from scaledoctor_checks.postgres._words import duration, statement, who
 
 SOURCE = "pg_locks, pg_blocking_pids()"
@@ -51,7 +51,7 @@ def _finding(root: Root, found: Blocking, mean_blocked: float) -> Finding:
             f"{found.mean(root):.1f} sessions queue behind it ({root.victim_labels}); "
             f"it waits for {holders or 'a session that is gone'}"
         ),
-        severity=severity(impact),
+        severity=found.severity(root),
         evidence=(
             Evidence("sessions queued behind it, mean", found.mean(root), "sessions", mean_blocked,
                      SOURCE),

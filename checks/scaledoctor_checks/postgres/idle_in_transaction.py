@@ -6,7 +6,7 @@ from itertools import pairwise
 from scaledoctor.sdk import Evidence, Finding, Fix, Kind, Severity, Step, Window, check
 from scaledoctor.sources.postgres import Activity, LockTable, Server, Session
 from scaledoctor.sql import identifier
-from scaledoctor_checks.postgres._blocking import Blocking, Root, blocking, severity
+from scaledoctor_checks.postgres._blocking import Blocking, Root, blocking
 from scaledoctor_checks.postgres._words import duration, statement, who
 
 SOURCE = "pg_stat_activity, pg_blocking_pids()"
@@ -74,7 +74,7 @@ def _dawdles(root: Root, found: Blocking, mean_blocked: float) -> Finding:
             f"{duration(longest)}; {found.mean(root):.1f} sessions wait for it "
             f"({root.victim_labels})"
         ),
-        severity=severity(impact),
+        severity=found.severity(root),
         evidence=(
             Evidence("blocked sessions, mean", found.mean(root), "sessions", mean_blocked, SOURCE),
             Evidence("share of all blocked time", found.share(root), "share", source=SOURCE),
@@ -108,7 +108,7 @@ def _blocks(root: Root, found: Blocking, mean_blocked: float, server: Server) ->
             f"{who(session)} has left a transaction idle for {duration(session.state_age)}; "
             f"{found.mean(root):.1f} sessions wait for it ({root.victim_labels})"
         ),
-        severity=severity(impact),
+        severity=found.severity(root),
         evidence=(
             Evidence("blocked sessions, mean", found.mean(root), "sessions", mean_blocked, SOURCE),
             Evidence("share of all blocked time", found.share(root), "share", source=SOURCE),

@@ -7,6 +7,7 @@ from scaledoctor.sdk import (
     resource,
 )
 from scaledoctor.sources.postgres import Activity, Server
+from scaledoctor_checks.postgres._blocking import waiters, working
 
 SOURCE = "pg_stat_activity, pg_blocking_pids()"
 
@@ -15,20 +16,21 @@ SOURCE = "pg_stat_activity, pg_blocking_pids()"
 def locks(
     server: Server, window: Window[Activity], /, *, warn: float = 0.1, critical: float = 0.3
 ) -> Use:
-    """Busy sessions that wait for another session's lock.
+    """Working sessions that wait for another session's lock.
 
     How measured: mean sessions with wait_event_type Lock (row, table, transaction or advisory
-    locks; not ``extend``) over all busy sessions. Contended from a mean of one waiter.
+    locks; not ``extend``) over all that run, wait, or ran something within the window. Spares that
+    wait for a leader's advisory lock are left out. Contended from a mean of one waiter.
     Thresholds: a fifth of the sampled session time waiting on Lock is the point at which
     trouble was seen in practice; busy from ``warn``, half of that, saturated from ``critical``.
     """
     window.last.require_visible(server)
-    waiting = window.mean(lambda a: sum(s.blocked for s in a.sessions))
-    busy = window.mean(lambda a: sum(s.active or s.blocked for s in a.sessions))
+    waiting = window.mean(lambda a: len(waiters(a)))
+    busy = window.mean(lambda a: len(working(a, window.seconds)))
     return Use(
         used=waiting,
         limit=max(busy, 1.0),
-        unit="busy sessions",
+        unit="working sessions",
         warn=warn,
         critical=critical,
         waiting=waiting,
