@@ -12,9 +12,13 @@ _RESIDUE = re.compile(
     | (?P<comment>--[^\n]* | /\*.*?(?:\*/|\Z))
     | \$(?P<tag>[A-Za-z_]*)\$.*?(?:\$(?P=tag)\$|\Z)
     | (?:\b[EBXNebxn]|\b[Uu]&)?'(?:[^'\\]|''|\\.)*(?:'|\Z)
-    | (?<![\w$.])[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b
+    | (?P<number>(?<![\w$.])[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b)
     """,
     re.VERBOSE | re.DOTALL,
+)
+
+_QUERY = re.compile(
+    r"(?:\s|/\*.*?\*/)*(?:select|insert|update|delete|merge|with|values)\b", re.I | re.S
 )
 
 
@@ -23,19 +27,23 @@ def normalise(sql: str) -> str:
     """Return the statement without literals and comments.
 
     Literals become ``$n`` where PostgreSQL's own grammar reads the statement and ``?`` where it
-    cannot, which errs on the side of masking too much.
+    cannot, which errs on the side of masking too much. The numbers that the grammar leaves in a
+    query are positions (ORDER BY 1) and sizes of types: without them it could not be planned.
     """
     import postgast
 
+    keep = {"identifier"}
     with suppress(postgast.PgQueryError):
         sql = postgast.normalize(sql)
-    return _RESIDUE.sub(_mask, sql).strip()
+        keep |= {"number"} if _QUERY.match(sql) else set()
 
+    def mask(match: re.Match[str]) -> str:
+        kept = next((match[name] for name in keep if match[name] is not None), None)
+        if kept is not None:
+            return kept
+        return "" if match["comment"] is not None else "?"
 
-def _mask(match: re.Match[str]) -> str:
-    if match["identifier"] is not None:
-        return match["identifier"]
-    return "" if match["comment"] is not None else "?"
+    return _RESIDUE.sub(mask, sql).strip()
 
 
 def shorten(sql: str, width: int = 120) -> str:

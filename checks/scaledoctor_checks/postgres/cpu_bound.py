@@ -6,6 +6,7 @@ from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Severity, Step, 
 from scaledoctor.sources.host import CpuTimes, HostInfo, Processes, cores_by_label
 from scaledoctor.sources.postgres import Activity, Server, Statements
 from scaledoctor_checks.host._use import busy
+from scaledoctor_checks.postgres._explain import plan_fix
 from scaledoctor_checks.postgres._heavy import DOMINANT, Heavy, heavy
 from scaledoctor_checks.postgres._words import statement
 
@@ -65,18 +66,14 @@ def cpu_bound(
                 for one in heaviest
             ),
         ),
-        fixes=(_fix(heaviest),),
+        fixes=_fixes(heaviest, server.major),
         explains={"host.cpu": part},
         # Tasks beyond the cores wait: that share of the runnable time is lost.
         impact=part * max(0.0, 1 - info.cores / used.running) if used.running else 0.0,
     )  # fmt: skip
 
 
-def _fix(heaviest: list[Heavy]) -> Fix:
-    return Fix(
-        "Take work off the cores: the heaviest statement first, then cache or replica",
-        tuple(f"EXPLAIN (ANALYZE, BUFFERS) {one.query};" for one in heaviest[:1]),
-        risk="runs the statement: put real values in, and only for a SELECT",
-        verify="scaledoctor scan again: host.cpu below 80 %",
-        undo="none needed",
-    )
+def _fixes(heaviest: list[Heavy], major: int) -> tuple[Fix, ...]:
+    title = "Take work off the cores: the heaviest statement first, then cache or replica"
+    verify = "scaledoctor scan again: host.cpu below 80 %"
+    return tuple(f for one in heaviest[:1] for f in plan_fix(title, one.query, major, verify))

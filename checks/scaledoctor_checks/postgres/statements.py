@@ -18,6 +18,7 @@ from scaledoctor.sources.postgres import Activity, Server, Statements, Tables
 from scaledoctor.sql import identifier
 from scaledoctor_checks.host._use import busy as use_of
 from scaledoctor_checks.pooling._inside import inside
+from scaledoctor_checks.postgres._explain import plan_fix
 from scaledoctor_checks.postgres._heavy import (
     ALONE,
     DOMINANT,
@@ -83,6 +84,7 @@ def statement_share(
             one,
             index,
             wasteful=wasteful,
+            major=server.major,
             share=share,
             busy=one.seconds / seconds,
             explains={
@@ -103,6 +105,7 @@ def _finding(
     index: Candidate | None,
     *,
     wasteful: bool,
+    major: int,
     share: float,
     busy: float,
     explains: Mapping[str, float],
@@ -125,7 +128,7 @@ def _finding(
                      source=SOURCE),
             Evidence("share of its time waiting for others", one.blocked, "share", source=SOURCE),
         ),
-        fixes=tuple(_fixes(one, index)),
+        fixes=tuple(_fixes(one, index, major)),
         explains={resource: part for resource, part in explains.items() if part},
         waits_for={"postgres.locks": one.blocked},
         impact=one.share * (1 - one.blocked) if wasteful else 0.0,
@@ -146,7 +149,7 @@ def _summary(one: Heavy, index: Candidate | None, *, scans: bool) -> str:
     return f"{head} ({each}, {one.blocks_per_call:,.0f} blocks)"
 
 
-def _fixes(one: Heavy, index: Candidate | None) -> Iterator[Fix]:
+def _fixes(one: Heavy, index: Candidate | None, major: int) -> Iterator[Fix]:
     if index:
         table = f"{identifier(index.table.schema)}.{identifier(index.table.name)}"
         columns = ", ".join(map(identifier, index.columns))
@@ -161,10 +164,5 @@ def _fixes(one: Heavy, index: Candidate | None) -> Iterator[Fix]:
             undo=f"DROP INDEX CONCURRENTLY {whole};",
         )
         return
-    yield Fix(
-        "Look at its plan",
-        (f"EXPLAIN (ANALYZE, BUFFERS) {one.query};",),
-        risk="runs the statement: put real values in, and only for a SELECT",
-        verify=f"its time per call falls below {duration(one.mean)}",
-        undo="none needed",
-    )
+    verify = f"its time per call falls below {duration(one.mean)}"
+    yield from plan_fix("Look at its plan", one.query, major, verify)
