@@ -159,7 +159,7 @@ FAULTS: dict[str, tuple[Scene, str, str, set[str]]] = {
         "haproxy.server-maxconn", "app", {"haproxy.queueing"},
     ),
     "a low maxconn that refuses": (
-        Scene(fleet(check=f"{FAST} maxconn 1", head=TIMED_OUT), each(delay=0.1), clients=48),
+        Scene(fleet(check=f"{FAST} maxconn 1", head=TIMED_OUT), each(delay=0.04), clients=40),
         "haproxy.server-maxconn", "app", {"haproxy.queueing", "haproxy.own-errors"},
     ),
     "all are slow, and full": (

@@ -34,7 +34,7 @@ from tests.rabbit import (
     slowly,
 )
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.slow]  # real workers need real seconds
 
 REGISTRY = load()
 WINDOW = 10.0

@@ -14,7 +14,7 @@ from celery import Celery  # type: ignore[import-untyped]  # has no hints
 from scaledoctor.demo.servers.child import Child
 from tests.queues.work import every, first, program, queue, report, until
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.slow]  # real workers need real seconds
 
 WORKER = "from celery.__main__ import main; main()"
 TASK = "tests.queues.apps.celery_nap"

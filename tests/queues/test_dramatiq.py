@@ -15,7 +15,7 @@ from dramatiq.brokers.redis import RedisBroker
 from scaledoctor.demo.servers.child import Child
 from tests.queues.work import every, first, program, queue, readings, record, report, until
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.slow]  # real workers need real seconds
 
 WORKER = """
 import sys, time, dramatiq

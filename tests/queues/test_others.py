@@ -13,7 +13,7 @@ from scaledoctor.sources.queues import ALL
 from tests.queues.apps import huey
 from tests.queues.work import first, program, queue, readings, record, report
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.slow]  # real workers need real seconds
 
 HUEY = """
 from tests.queues.apps import huey

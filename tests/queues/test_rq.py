@@ -20,7 +20,7 @@ from scaledoctor.model import Severity
 from tests.queues.apps import fail, nap, take_stock
 from tests.queues.work import every, first, program, queue, report, until
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.slow]  # real workers need real seconds
 
 WORKER = "from rq.cli import main; main()"
 SIMPLE = ("--worker-class", "rq.worker.SimpleWorker")
