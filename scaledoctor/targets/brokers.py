@@ -20,7 +20,8 @@ def rabbitmq_target(url: str) -> Target:
     """
     if url.lower().startswith(("amqp:", "amqps:")):
         raise ScaledoctorError("--rabbitmq: this URL is AMQP's", MANAGEMENT)
-    return url_target("rabbitmq", url.partition("#")[0])
+    # The management page has its place in it behind a #, which is not for the server.
+    return replace(url_target("rabbitmq", url), dsn=url.partition("#")[0])
 
 
 def sqs_target(url: str) -> Target:
