@@ -1,4 +1,4 @@
-"""One execution of one statement, as every SQL log can tell it: the seam between formats and N+1."""
+"""One execution of one statement, as every SQL log tells it: the seam to the N+1 detector."""
 
 from enum import IntEnum
 from typing import NamedTuple
