@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, get_args, get_origin
 
 from scaledoctor.errors import ScaledoctorError, Unavailable, Unreachable
 from scaledoctor.model import (
@@ -130,9 +130,10 @@ class Probe(_Documented, Generic[P, T]):
 
     @property
     def gives(self) -> type:
-        """The fact's class."""
-        returns: type = self.signature.returns
-        return returns
+        """The fact's class, also of a probe that gives its history as ``Window[T]``."""
+        returns = self.signature.returns
+        given: type = get_args(returns)[0] if get_origin(returns) is Window else returns
+        return given
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,8 @@ def source(
 
     The function raises :class:`Unreachable` when the target does not let us in. A session that
     keeps the seconds of each of its requests in a list ``spent`` has its costs told exactly; of
-    any other the time of each reading is taken.
+    any other the time of each reading is taken. One that tells about a machine has all names of
+    that machine in ``machines``.
     """
     return lambda function: Source(kind, session, function)
 
@@ -218,16 +220,22 @@ class Style:
 
 @dataclass(frozen=True)
 class Renderer(_Documented):
-    """A registered report format: a Report in, text out; pure."""
+    """A registered report format: a Report in, text out; pure.
+
+    ``exits`` gives the exit code where the format's readers expect others than ours.
+    """
 
     name: str
     function: Callable[[Report, Style], str]
+    exits: Callable[[Report], int] | None = None
 
     def __call__(self, report: Report, style: Style) -> str:
         """Render."""
         return self.function(report, style)
 
 
-def report(name: str) -> Callable[[Callable[[Report, Style], str]], Renderer]:
+def report(
+    name: str, exits: Callable[[Report], int] | None = None
+) -> Callable[[Callable[[Report, Style], str]], Renderer]:
     """Register a report format under the name that ``-o NAME[:PATH]`` takes."""
-    return lambda function: Renderer(name, function)
+    return lambda function: Renderer(name, function, exits)

@@ -1,10 +1,8 @@
 """From a Report to the JSON document, its text and its schema."""
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import msgspec
 
@@ -25,14 +23,12 @@ from scaledoctor_reports._document import (
     StageDocument,
     VerdictDocument,
 )
-from scaledoctor_reports.escape import visible
+from scaledoctor_reports._json import dumps
 
 
 def render(report: Report) -> str:
     """Return the document in a fixed order, indented by one, with a newline at its end."""
-    plain = _clean(msgspec.to_builtins(document(report)))
-    text = msgspec.json.format(msgspec.json.encode(plain), indent=1).decode()
-    return _inert(text) + "\n"
+    return dumps(msgspec.to_builtins(document(report)))
 
 
 def schema() -> str:
@@ -128,27 +124,3 @@ def _finite(evidence: Evidence) -> Evidence:
 def _stages(report: Report) -> Iterator[StageDocument]:
     for stage in words.fix_path(report):
         yield StageDocument(int(stage.step), words.STEPS[stage.step], stage.word, stage.work)
-
-
-def _clean(value: Any) -> Any:
-    """Show lone surrogates as escapes: UTF-8 cannot hold them."""
-    if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean(item) for item in value]
-    if isinstance(value, str):
-        return re.sub("[\ud800-\udfff]", lambda m: visible(m[0]), value)
-    return value
-
-
-def _inert(text: str) -> str:
-    r"""Write invisible and control characters as \u escapes: the same JSON, safe to print."""
-    return "\n".join(
-        row if visible(row) == row else "".join(c if visible(c) == c else _escape(c) for c in row)
-        for row in text.split("\n")
-    )
-
-
-def _escape(character: str) -> str:
-    pairs = character.encode("utf-16-be")
-    return "".join(f"\\u{pairs[i]:02x}{pairs[i + 1]:02x}" for i in range(0, len(pairs), 2))

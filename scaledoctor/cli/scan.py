@@ -13,7 +13,11 @@ from scaledoctor.targets import Given
 Formats = Annotated[
     list[str] | None,
     typer.Option(
-        "-o", "--output", metavar="FORMAT[:PATH]", help="terminal, markdown or json (repeatable)."
+        "-o",
+        "--output",
+        metavar="FORMAT[:PATH]",
+        help="terminal, markdown, json, sarif, junit, github, gitlab, csv, nagios, prometheus, "
+        "pagerduty or slack (repeatable).",
     ),
 ]
 
@@ -53,7 +57,8 @@ def scan(
     snapshot = collected(registry, given, window, saved, quiet=quiet, show_literals=show_literals)
     report = diagnose(snapshot, registry)
     write(report, found, color, -1 if quiet else verbose)
-    return exit_code(report, fail_on, strict=strict)
+    theirs = [o.renderer.exits for o in found if o.renderer.exits and o.path is None]
+    return theirs[0](report) if theirs else exit_code(report, fail_on, strict=strict)
 
 
 def exit_code(report: Report, fail_on: opt.FailOn, *, strict: bool) -> Exit:

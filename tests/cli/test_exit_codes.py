@@ -110,3 +110,12 @@ def test_a_defect_of_ours_is_70(cli: Cli, snapshot: Path, monkeypatch: pytest.Mo
     assert len(done.err.splitlines()) == 1
     monkeypatch.setenv("SCALEDOCTOR_TRACEBACK", "1")
     assert "Traceback" in cli("scan", "--from", snapshot).err
+
+
+def test_nagios_has_exit_codes_of_its_own(cli: Cli, snapshot: Path, tmp_path: Path) -> None:
+    """1 is WARNING there; a report in a file changes nothing."""
+    (tmp_path / "always.py").write_text(MEDIUM)
+    common = ("scan", "--from", snapshot, "--checks-dir", tmp_path)
+    done = cli(*common, "-o", "nagios")
+    assert (done.code, done.out.partition(" - ")[0]) == (1, "WARNING")
+    assert cli(*common, "-o", f"nagios:{tmp_path / 'line'}", "-o", "json").code == 0

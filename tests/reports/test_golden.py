@@ -11,8 +11,17 @@ import pytest
 
 from scaledoctor.report import Report
 from scaledoctor.sdk import Renderer, Style
+from scaledoctor_reports.csv_report import csv_report
+from scaledoctor_reports.github import github
+from scaledoctor_reports.gitlab import gitlab
 from scaledoctor_reports.json_report import json_report
+from scaledoctor_reports.junit import junit
 from scaledoctor_reports.markdown import markdown
+from scaledoctor_reports.nagios import nagios
+from scaledoctor_reports.pagerduty import pagerduty
+from scaledoctor_reports.prometheus import prometheus
+from scaledoctor_reports.sarif import sarif
+from scaledoctor_reports.slack import slack
 from scaledoctor_reports.terminal import terminal
 from tests import samples
 
@@ -25,6 +34,15 @@ FORMATS = [
     (terminal, ASCII, "ascii.txt"),
     (markdown, UNICODE, "md"),
     (json_report, UNICODE, "json"),
+    (csv_report, UNICODE, "csv"),
+    (github, UNICODE, "github.txt"),
+    (gitlab, UNICODE, "gitlab.json"),
+    (junit, UNICODE, "junit.xml"),
+    (nagios, UNICODE, "nagios.txt"),
+    (pagerduty, UNICODE, "pagerduty.json"),
+    (prometheus, UNICODE, "prom"),
+    (sarif, UNICODE, "sarif"),
+    (slack, UNICODE, "slack.json"),
 ]
 
 
@@ -37,6 +55,6 @@ def test_a_report_looks_as_it_did(
     path = GOLDEN / f"{sample.__name__}.{ending}"
     text = renderer(sample(), style)
     if os.environ.get("SCALEDOCTOR_GOLDEN") == "write":
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+        path.write_bytes(text.encode())
+    assert text == path.read_bytes().decode()
     assert text == renderer(sample(), style), "the same report is always drawn the same"
