@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from scaledoctor.model import Confidence, Finding, State, Step
@@ -102,8 +102,20 @@ class Visited:
 
 
 @dataclass(frozen=True, slots=True)
+class Suppressed:
+    """A finding that the configuration accepts for now: why, and the last day of that."""
+
+    finding: Finding
+    reason: str
+    until: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """The result of one scan. Ranked diagnoses first; risks and blind spots apart."""
+    """The result of one scan. Ranked diagnoses first; risks and blind spots apart.
+
+    ``notices`` are sentences about the configuration itself: ignores that expired or fit nothing.
+    """
 
     schema_version: int
     tool: str
@@ -123,6 +135,8 @@ class Report:
     skipped: tuple[Skip, ...]
     errored: tuple[Failure, ...]
     redactions: Mapping[str, int]
+    suppressed: tuple[Suppressed, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -6,14 +6,14 @@ docs/report.schema.json is made from these types.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from scaledoctor.model import Confidence, Evidence, Fix, Severity
 from scaledoctor.report import Headroom, Hop, Visited
 from scaledoctor_reports._words import Progress
 
-Role = Literal["root", "symptom", "minor", "risk", "blind-spot"]
+Role = Literal["root", "symptom", "minor", "risk", "blind-spot", "suppressed"]
 SeverityName = Literal["info", "low", "medium", "high", "critical"]
 ConfidenceName = Literal["low", "medium", "high"]
 
@@ -112,6 +112,15 @@ class FailureDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class SuppressedDocument:
+    """A finding that the configuration accepts: why, and the last day of that if there is one."""
+
+    finding: FindingDocument
+    reason: str
+    until: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunDocument:
     """When and how long; ``window`` and ``seconds`` in seconds, window 0 is one shot."""
 
@@ -123,7 +132,10 @@ class RunDocument:
 
 @dataclass(frozen=True, slots=True)
 class ReportDocument:
-    """The whole document; ``chain`` is that of the first diagnosis."""
+    """The whole document; ``chain`` is that of the first diagnosis.
+
+    ``notices`` tell of ignores that expired or fit nothing.
+    """
 
     schema_version: Literal[1]
     tool: str
@@ -140,3 +152,5 @@ class ReportDocument:
     skipped: tuple[SkipDocument, ...]
     errored: tuple[FailureDocument, ...]
     redactions: Mapping[str, int]
+    suppressed: tuple[SuppressedDocument, ...]
+    notices: tuple[str, ...]

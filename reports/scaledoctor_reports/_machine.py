@@ -21,6 +21,7 @@ from scaledoctor_reports._document import (
     RunDocument,
     SkipDocument,
     StageDocument,
+    SuppressedDocument,
     VerdictDocument,
 )
 from scaledoctor_reports._json import dumps
@@ -62,6 +63,11 @@ def document(report: Report) -> ReportDocument:
             FailureDocument(f.what, f.error, f.traceback, f.target) for f in report.errored
         ),
         redactions=dict(sorted(report.redactions.items())),
+        suppressed=tuple(
+            SuppressedDocument(_finding(s.finding, "suppressed"), s.reason, s.until)
+            for s in report.suppressed
+        ),
+        notices=report.notices,
     )
 
 

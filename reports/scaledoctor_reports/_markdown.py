@@ -34,6 +34,8 @@ def _document(report: Report) -> Iterator[str]:
     yield from _bullets("Ruled out", map(inert, report.ruled_out))
     yield from _bullets("Could not be seen (skipped is not ok)", _unseen(report))
     yield from _bullets("Crashed (a fault of the plug-in, not of your system)", _crashes(report))
+    yield from _bullets("Suppressed by the configuration", _suppressed(report))
+    yield from _bullets("About the configuration", map(inert, report.notices))
     yield from _footer(report)
 
 
@@ -170,6 +172,13 @@ def _crashes(report: Report) -> Iterator[str]:
     for failure in report.errored:
         where = f" on {span(failure.target)}" if failure.target else ""
         yield f"{span(failure.what)}{where}: {inert(failure.error)}"
+
+
+def _suppressed(report: Report) -> Iterator[str]:
+    for item in report.suppressed:
+        until = f" until {item.until}" if item.until else ""
+        what = f"{span(item.finding.check)}: {inert(item.finding.subject)}"
+        yield f"{what}{until}: {inert(item.reason)}"
 
 
 def _footer(report: Report) -> Iterator[str]:

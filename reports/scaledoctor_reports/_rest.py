@@ -90,3 +90,11 @@ def footer(page: Page, report: Report) -> None:
     page.say(f" {dot} ".join(parts), ink="dim")
     if report.minor and page.style.verbosity < 1:
         page.say(f"{len(report.minor)} minor hidden: -v", ink="dim")
+    if report.suppressed:
+        page.say(f"{words.suppressed(report)} by the configuration", ink="dim")
+    for item in report.suppressed if page.style.verbosity > 0 else ():
+        until = f" until {item.until}" if item.until else ""
+        found = item.finding
+        page.say(f"{found.check}, {found.subject}{until}: {item.reason}", indent=2, ink="dim")
+    for notice in report.notices:
+        page.say(notice, lead=f"{page.marks.warn} ")

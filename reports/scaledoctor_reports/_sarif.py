@@ -37,7 +37,8 @@ _PRECISIONS = {
 
 def render(report: Report) -> str:
     """Return the log with one run."""
-    found = report.findings[:MOST]
+    accepted = {s.finding.fingerprint: s.reason for s in report.suppressed}
+    found = (*report.findings, *(s.finding for s in report.suppressed))[:MOST]
     rules = list(dict.fromkeys(f.check for f in found))
     ranks = {d.fingerprint: d.score * 100 for d in report.diagnoses}
     run = {
@@ -50,7 +51,10 @@ def render(report: Report) -> str:
         },
         "automationDetails": {"id": f"scaledoctor/{report.run}"},
         "invocations": [_invocation(report)],
-        "results": [_result(f, rules.index(f.check), ranks) for f in found],
+        "results": [
+            _result(f, rules.index(f.check), ranks) | _suppression(accepted.get(f.fingerprint))
+            for f in found
+        ],
         "properties": {
             "verdict": _text(report.verdict.sentence),
             "redactions": dict(sorted(report.redactions.items())),
@@ -102,6 +106,12 @@ def _result(finding: Finding, rule: int, ranks: dict[str, float]) -> dict[str, A
         ],
         "properties": {"kind": finding.kind.value, "impact": finding.impact},
     }
+
+
+def _suppression(reason: str | None) -> dict[str, Any]:
+    if reason is None:
+        return {}
+    return {"suppressions": [{"kind": "external", "justification": _text(reason)}]}
 
 
 def _invocation(report: Report) -> dict[str, Any]:

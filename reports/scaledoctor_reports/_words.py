@@ -135,6 +135,12 @@ def masked(report: Report) -> str:
     return f"{plural(total, 'value')} masked ({rules})"
 
 
+def suppressed(report: Report) -> str:
+    """What the configuration keeps out: "2 findings suppressed"; empty when none is."""
+    count = len(report.suppressed)
+    return f"{plural(count, 'finding')} suppressed" if count else ""
+
+
 Progress = Literal["done", "now", "next", "later", ""]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from scaledoctor.cli._config import configured
 from scaledoctor.model import Severity
 
 
@@ -23,7 +24,20 @@ Window = Annotated[
         max=600,
         metavar="SECONDS",
         callback=_finite,
+        envvar="SCALEDOCTOR_WINDOW",
         help="How long to look; 0 is one shot.",
+    ),
+]
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        is_eager=True,
+        callback=configured,
+        envvar="SCALEDOCTOR_CONFIG",
+        help="scaledoctor.toml or pyproject.toml; without it the nearest one, /dev/null for none.",
     ),
 ]
 

@@ -11,6 +11,7 @@ from scaledoctor.cli._exits import exits
 from scaledoctor.cli._targets import takes_targets
 from scaledoctor.cli.checks import checks_app
 from scaledoctor.cli.collect import collect
+from scaledoctor.cli.config import config_app
 from scaledoctor.cli.demo import demo
 from scaledoctor.cli.scan import scan
 from scaledoctor.errors import Exit
@@ -28,6 +29,7 @@ app.command()(exits(takes_targets(scan)))
 app.command()(exits(takes_targets(collect)))
 app.command()(exits(demo))
 app.add_typer(checks_app, name="checks")
+app.add_typer(config_app, name="config")
 
 
 def _version(value: bool) -> None:

@@ -12,11 +12,13 @@ from scaledoctor.targets import Given
 
 
 def collect(
+    context: typer.Context,
     given: Given,
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="Where to; - is stdout.")
     ],
     window: opt.Window = 10.0,
+    config: opt.ConfigFile = None,
     checks_dir: opt.ChecksDir = None,
     quiet: opt.Quiet = False,
     show_literals: opt.ShowLiterals = False,
@@ -31,7 +33,9 @@ def collect(
     if place != "stdout":
         check_writable(output, f"-o {output}")
     registry = loaded(checks_dir)
-    snapshot = collected(registry, given, window, None, quiet=quiet, show_literals=show_literals)
+    snapshot = collected(
+        registry, given, context.obj, window, None, quiet=quiet, show_literals=show_literals
+    )
     try:
         if place == "stdout":
             sys.stdout.buffer.write(dumps(snapshot))

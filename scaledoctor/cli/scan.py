@@ -27,17 +27,25 @@ Saved = Annotated[
 ]
 
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Exit 4 when something could not be looked at.")
+    bool,
+    typer.Option(
+        "--strict",
+        envvar="SCALEDOCTOR_STRICT",
+        help="Exit 4 when something could not be looked at.",
+    ),
 ]
 
 
 def scan(
+    context: typer.Context,
     given: Given,
     window: opt.Window = 10.0,
+    config: opt.ConfigFile = None,
     saved: Saved = None,
     output: Formats = None,
     fail_on: Annotated[
-        opt.FailOn, typer.Option(help="Exit 1 from this severity on.")
+        opt.FailOn,
+        typer.Option(envvar="SCALEDOCTOR_FAIL_ON", help="Exit 1 from this severity on."),
     ] = opt.FailOn.NONE,
     strict: Strict = False,
     checks_dir: opt.ChecksDir = None,
@@ -50,12 +58,16 @@ def scan(
     from scaledoctor.cli._output import outputs, write
     from scaledoctor.cli._plugins import loaded
     from scaledoctor.cli._run import collected
+    from scaledoctor.config import Config, tuned
     from scaledoctor.diagnosis import diagnose
 
-    registry = loaded(checks_dir)
+    configuration: Config = context.obj
+    registry = tuned(loaded(checks_dir), configuration)
     found = outputs(output or [], registry)
-    snapshot = collected(registry, given, window, saved, quiet=quiet, show_literals=show_literals)
-    report = diagnose(snapshot, registry)
+    snapshot = collected(
+        registry, given, configuration, window, saved, quiet=quiet, show_literals=show_literals
+    )
+    report = diagnose(snapshot, registry, configuration.ignores)
     write(report, found, color, -1 if quiet else verbose)
     theirs = [o.renderer.exits for o in found if o.renderer.exits and o.path is None]
     return theirs[0](report) if theirs else exit_code(report, fail_on, strict=strict)

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from scaledoctor import __version__
+from scaledoctor.config.model import Ignore
 from scaledoctor.diagnosis.headroom import headroom
 from scaledoctor.diagnosis.rank import MAJOR, rank
+from scaledoctor.diagnosis.suppress import suppress
 from scaledoctor.diagnosis.verdict import verdict
 from scaledoctor.examine import Examination, examine
 from scaledoctor.model import Finding, Kind, State, Step
@@ -13,10 +15,11 @@ from scaledoctor.report import SCHEMA_VERSION, Headroom, Report, Visited
 from scaledoctor.snapshot import Record, Skip, Snapshot
 
 
-def diagnose(snapshot: Snapshot, registry: Registry) -> Report:
-    """Run every resource and check and put what they say in order."""
+def diagnose(snapshot: Snapshot, registry: Registry, ignores: Sequence[Ignore] = ()) -> Report:
+    """Run every resource and check, leave out what is ignored, and put the rest in order."""
     seen = examine(snapshot, registry)
-    diagnoses, rows = rank(seen.uses, seen.findings), headroom(seen.uses)
+    findings, suppressed, notices = suppress(seen.findings, ignores, snapshot.started.date())
+    diagnoses, rows = rank(seen.uses, findings), headroom(seen.uses)
     skipped = _skipped(snapshot, seen)
     failures = [*registry.problems, *(f for r in snapshot.records for f in r.failures)]
     return Report(
@@ -30,14 +33,16 @@ def diagnose(snapshot: Snapshot, registry: Registry) -> Report:
         targets=tuple(map(_visited, snapshot.records)),
         verdict=verdict(diagnoses, rows, snapshot.records, skipped, seen.looked),
         diagnoses=diagnoses,
-        minor=_of_kind(seen.findings, Kind.LIVE, below=MAJOR),
-        risks=_of_kind(seen.findings, Kind.RISK),
-        blind_spots=_of_kind(seen.findings, Kind.BLIND_SPOT),
+        minor=_of_kind(findings, Kind.LIVE, below=MAJOR),
+        risks=_of_kind(findings, Kind.RISK),
+        blind_spots=_of_kind(findings, Kind.BLIND_SPOT),
         headroom=rows,
         ruled_out=_ruled_out(rows, seen, registry),
         skipped=skipped,
         errored=(*failures, *seen.failures),
         redactions=snapshot.redactions,
+        suppressed=suppressed,
+        notices=notices,
     )
 
 

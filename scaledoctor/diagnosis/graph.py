@@ -34,12 +34,16 @@ class Graph:
     findings: Sequence[Finding]
 
     def use(self, key: str, near: str) -> Use | None:
-        """The use of that key on the same target, else the only one there is."""
+        """The use of that key on the same target, else the only one there is.
+
+        A key may leave out the subject, unless there is a use without one.
+        """
         named = [u for u in self.uses if key in (u.key, u.resource)]
         here = [u for u in named if u.target == near]
         if here:
             return max(here, key=lambda u: u.utilization or 0.0)
-        return named[0] if len(named) == 1 else None
+        exact = [u for u in named if u.key == key] or named
+        return exact[0] if len(exact) == 1 else None
 
     def consumers(self, use: Use) -> list[tuple[float, Finding]]:
         """Findings that explain a use, the largest share first."""

@@ -7,6 +7,7 @@ from functools import partial
 from scaledoctor.errors import ScaledoctorError
 from scaledoctor.targets.address import file_target, socket_or_url_target, url_target
 from scaledoctor.targets.brokers import rabbitmq_target, sqs_target
+from scaledoctor.targets.dsn_file import postgres_file_target
 from scaledoctor.targets.postgres import (
     is_postgres,
     libpq_target,
@@ -45,6 +46,12 @@ OPTIONS: tuple[Option, ...] = (
         "PostgreSQL (repeatable, as all targets are); without it DATABASE_URL or PG* are used. "
         "Keep the password in PGPASSWORD or ~/.pgpass: a command line is visible to others.",
         postgres_target,
+    ),
+    Option(
+        "dsn-file",
+        "FILE",
+        "The same, read from a file that only you can read; - is stdin.",
+        postgres_file_target,
     ),
     Option("pgbouncer", "DSN", "PgBouncer's console, as one of its stats_users.", pgbouncer_target),
     _file("pgbouncer-ini", "PgBouncer's configuration."),
@@ -94,8 +101,15 @@ OPTIONS: tuple[Option, ...] = (
 Given = Mapping[str, Sequence[str]]
 """What was given on the command line, by option name; absent options may be left out."""
 
+Names = Mapping[tuple[str, str], str]
+"""The name that an option's value was given, by option and value."""
 
-def targets(given: Given, environment: Mapping[str, str]) -> tuple[Target, ...]:
+NO_NAMES: Names = {}
+
+
+def targets(
+    given: Given, environment: Mapping[str, str], names: Names = NO_NAMES
+) -> tuple[Target, ...]:
     """Return this host and every target that was given or, without a DSN, the environment's.
 
     DATABASE_URL comes first; PGHOST, PGDATABASE, PGSERVICE or PGUSER make libpq's own
@@ -105,11 +119,20 @@ def targets(given: Given, environment: Mapping[str, str]) -> tuple[Target, ...]:
         ScaledoctorError: a value cannot be read.
 
     """
-    found = [o.build(value) for o in OPTIONS if o.build for value in given.get(o.name, ())]
+    found = [
+        _called(o.build(value), names.get((o.name, value), ""))
+        for o in OPTIONS
+        if o.build
+        for value in given.get(o.name, ())
+    ]
     redis = [] if found else list(_redis_of(environment))
-    if not given.get("dsn"):
+    if not given.get("dsn") and not given.get("dsn-file"):
         found = [*_from(environment), *found]
     return (HOST, *_distinct(_with_queues([*found, *redis], given.get("queue", ()))))
+
+
+def _called(target: Target, name: str) -> Target:
+    return replace(target, name=f"{target.kind}:{name}") if name else target
 
 
 def _redis_of(environment: Mapping[str, str]) -> Iterator[Target]:

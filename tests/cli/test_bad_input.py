@@ -20,7 +20,7 @@ WORDS: dict[tuple[str, ...], str] = {
     ("scan", "--window", "nan"): "not a number of seconds",
     ("scan", "--fail-on", "bad"): "is not one of 'none', 'low'",
     ("scan", "--color", "blue"): "is not one of 'auto', 'always'",
-    ("scan", "-o", "yaml"): "-o yaml: no such format 'yaml' (one of: json, markdown, terminal",
+    ("scan", "-o", "yaml"): "-o yaml: no such format 'yaml' (one of: csv, github, gitlab",
     ("scan", "-o", "jsn"): "(did you mean json?)",
     ("scan", "-o", "json:no/where.json"): "-o json:no/where.json: no such folder no",
     ("scan", "-o", "json:."): ". is a folder, not a file",

@@ -67,6 +67,10 @@ _RESULT = _object(
         "level": _LEVEL,
         "rank": {"type": "number", "minimum": -1, "maximum": 100},
         "properties": {"type": "object"},
+        "suppressions": {
+            "type": "array",
+            "items": _object({"kind": {"const": "external"}, "justification": _text(1024)}),
+        },
     },
 )
 _INVOCATION = _object(
