@@ -6,7 +6,9 @@ import pytest
 
 from scaledoctor.sdk import Confidence, Severity, State, Unavailable, Window
 from scaledoctor.sources.postgres import LockTable, Session, XminHolder, XminHolders
-from scaledoctor_checks.postgres._blocking import CYCLE, PREPARED, blocking, conflicts
+from scaledoctor_checks.postgres._blocking import blocking
+from scaledoctor_checks.postgres._causes import CYCLE, PREPARED
+from scaledoctor_checks.postgres._conflicts import conflicts
 from scaledoctor_checks.postgres.blocking_transaction import blocking_transaction
 from scaledoctor_checks.postgres.ddl_queue import ddl_queue
 from scaledoctor_checks.postgres.hot_row import hot_row
@@ -347,3 +349,22 @@ def test_sessions_that_ran_something_in_the_window_are_at_work() -> None:
     quick = [idle(i, "web", state_age=0.1) for i in range(10, 18)]
     samples = [activity(active(1), waiting(2, 1), waiting(3, 1), *quick)] * 4
     assert locks(SERVER, Window.of(*samples)).utilization == pytest.approx(2 / 11)
+
+
+def test_a_request_that_was_granted_just_now_is_no_ring() -> None:
+    """Its blockers are gone, its wait is not yet taken back: it is the new holder."""
+    found = blocking(still(waiting(1), waiting(2, 1)), None)
+    assert set(found.roots) == {1}
+
+
+def test_the_name_of_a_relation_elsewhere_is_told_how_to_see() -> None:
+    """Its database alone can name it."""
+    where = "relation 16402 in database shop"
+    table = lock_window(
+        lock(2, "AccessExclusiveLock", granted=False, relation=where),
+        *(lock(i, "RowExclusiveLock", granted=False, relation=where) for i in (3, 4, 5)),
+        lock(1, "AccessShareLock", granted=True, relation=where),
+    )
+    found = only(list(ddl_queue(SERVER, still(*_queue()), table)))
+    assert found.subject == f"{where} by migrator"
+    assert found.evidence[-1].value == "in database shop: SELECT 16402::regclass;"

@@ -1,94 +1,19 @@
 """Blocked session-time, charged to whoever is at the root of it."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from scaledoctor.model import Severity
 from scaledoctor.sdk import Window
 from scaledoctor.sources.postgres import Activity, LockTable, Session
-
-# PostgreSQL's table-level lock conflicts (manual, section "Table-Level Locks"), weakest first.
-_CONFLICTS: Mapping[str, frozenset[str]] = {
-    "AccessShareLock": frozenset({"AccessExclusiveLock"}),
-    "RowShareLock": frozenset({"ExclusiveLock", "AccessExclusiveLock"}),
-    "RowExclusiveLock": frozenset(
-        {"ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"}
-    ),
-    "ShareUpdateExclusiveLock": frozenset(
-        {"ShareUpdateExclusiveLock", "ShareLock", "ShareRowExclusiveLock", "ExclusiveLock",
-         "AccessExclusiveLock"}
-    ),
-    "ShareLock": frozenset(
-        {"RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareRowExclusiveLock", "ExclusiveLock",
-         "AccessExclusiveLock"}
-    ),
-    "ShareRowExclusiveLock": frozenset(
-        {"RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareLock", "ShareRowExclusiveLock",
-         "ExclusiveLock", "AccessExclusiveLock"}
-    ),
-    "ExclusiveLock": frozenset(
-        {"RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock", "ShareLock",
-         "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"}
-    ),
-}  # fmt: skip
-
-PREPARED = 0
-"""pg_blocking_pids gives 0 for a prepared transaction, which has no session."""
+from scaledoctor_checks.postgres._causes import Cause, Scene, causes
+from scaledoctor_checks.postgres._root import Root
 
 OTHERS = 3
 """Sessions that go on with their work, from which one waiting session is nobody's bottleneck."""
 
 FOLLOWERS = 3
 """Spares that wait for a leader's lock; beyond it a queue is work that waits (our own choice)."""
-
-CYCLE = -1
-"""The root of sessions that wait for each other: a deadlock that is not yet detected."""
-
-
-@dataclass(slots=True)
-class Root:
-    """One root of blocking; times are in samples x sessions.
-
-    ``blocked`` is the time charged to it, ``seen`` its sessions when it was a root, ``victims``
-    the waiting sessions, ``holders`` (for queued DDL) whom it waits for itself.
-    """
-
-    pid: int
-    blocked: float = 0.0
-    seen: list[Session] = field(default_factory=list)
-    victims: list[Session] = field(default_factory=list)
-    queued: bool = False
-    relation: str = ""
-    holders: dict[int, Session] = field(default_factory=dict)
-
-    @property
-    def session(self) -> Session:
-        """The root as it was last seen."""
-        return self.seen[-1]
-
-    @property
-    def idle(self) -> bool:
-        """It did nothing in its open transaction most of the times it was the root."""
-        return sum(s.idle_in_transaction for s in self.seen) * 2 > len(self.seen)
-
-    @property
-    def committing(self) -> bool:
-        """It waited for a synchronous standby most of the times it was the root."""
-        return sum(s.wait_event == "SyncRep" for s in self.seen) * 2 > len(self.seen)
-
-    @property
-    def victim_labels(self) -> str:
-        """The applications that wait, most first."""
-        counts: dict[str, set[int]] = {}
-        for victim in self.victims:
-            counts.setdefault(victim.label, set()).add(victim.pid)
-        ranked = sorted(counts.items(), key=lambda item: -len(item[1]))
-        return ", ".join(f"{label} ({len(pids)})" for label, pids in ranked[:3])
-
-    @property
-    def most_waiting(self) -> int:
-        """How many different sessions waited for it."""
-        return len({victim.pid for victim in self.victims})
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,20 +59,53 @@ def blocking(window: Window[Activity], locks: Window[LockTable] | None) -> Block
     hindered, worked = set[int](), set[int]()
     tables = _tables(window, locks)
     for at, activity in window.samples:
-        by_pid = {s.pid: s for s in (*activity.workers, *activity.sessions)}
+        scene = Scene.of(activity, tables.get(at, LockTable(())))
         at_work = working(activity, window.seconds)
         busy += len(at_work)
         worked |= {s.pid for s in at_work}
         for waiter in waiters(activity):
             hindered.add(waiter.pid)
             blocked += 1
-            causes = sorted(set(_causes(waiter, by_pid, tables.get(at, LockTable(())))))
-            for pid, request in causes:
-                root = roots.setdefault(pid, Root(pid))
-                root.blocked += 1 / len(causes)
+            found = sorted(set(causes(waiter, scene)))
+            for cause in found:
+                root = roots.setdefault(cause.pid, Root(cause.pid))
+                root.blocked += 1 / len(found)
                 root.victims.append(waiter)
-                _describe(root, request, by_pid)
+                root.until = at
+                _describe(root, cause, scene)
+    _take_turns(roots, window.samples[-1][0])
     return Blocking(len(window), blocked, busy, roots, len(worked - hindered))
+
+
+def _describe(root: Root, cause: Cause, scene: Scene) -> None:
+    if root.pid in scene.by_pid:
+        root.seen.append(scene.by_pid[root.pid])
+    root.replayed |= cause.replayed
+    for pid in scene.sharers.get(root.pid, ()):
+        root.sharers[pid] = scene.by_pid[pid]
+    if cause.queued:
+        root.queued, root.relation = True, cause.queued
+        for pid in scene.by_pid[root.pid].blockers:
+            if pid in scene.by_pid:
+                root.holders[pid] = scene.by_pid[pid]
+
+
+def _take_turns(roots: Mapping[int, Root], end: float) -> None:
+    """Mark the roots that stand in one queue: each gets its turn, and holds up the next.
+
+    One that waited with the statement with which others now wait for it; and the one before it,
+    which is done. One that is quick enough to get its turn twice in a row is known by its kind.
+    """
+    waited: dict[int, set[str]] = {}
+    for victim in (v for root in roots.values() for v in root.victims):
+        waited.setdefault(victim.pid, set()).add(victim.query)
+    for root in roots.values():
+        same = waited.get(root.pid, set()) & {v.query for v in root.victims}
+        root.turn = bool(root.seen) and (bool(same) if root.stays else root.one_of_them)
+    turns = {root.pid for root in roots.values() if root.turn}
+    for root in roots.values():
+        done = root.until < end and bool(root.seen) and root.stays
+        root.turn |= done and any(v.pid in turns for v in root.victims)
 
 
 def working(activity: Activity, seconds: float) -> list[Session]:
@@ -196,59 +154,6 @@ def _tables(window: Window[Activity], locks: Window[LockTable] | None) -> dict[f
         if later:
             found[at] = later[0][1]
     return found
-
-
-def _describe(root: Root, relation: str, by_pid: Mapping[int, Session]) -> None:
-    if root.pid in by_pid:
-        root.seen.append(by_pid[root.pid])
-    if relation:
-        root.queued, root.relation = True, relation
-        for pid in by_pid[root.pid].blockers:
-            if pid in by_pid:
-                root.holders[pid] = by_pid[pid]
-
-
-def _causes(
-    waiter: Session, by_pid: Mapping[int, Session], table: LockTable
-) -> Iterator[tuple[int, str]]:
-    """Yield (root pid, relation of its queued request or "") by walking up the blockers."""
-    pending, seen, rooted = list(waiter.blockers), set[int](), False
-    while pending:
-        pid = pending.pop()
-        if pid in seen:
-            continue
-        seen.add(pid)
-        blocker = by_pid.get(pid)
-        relation = _queued_in_front(waiter, blocker, table) if blocker else ""
-        if blocker is None or not blocker.blocked or relation:
-            rooted = True
-            yield pid, relation
-        else:
-            pending.extend(blocker.blockers)
-    # Whoever waits, and for nobody who does not wait, is in a ring or behind one.
-    if seen and (waiter.pid in seen or not rooted):
-        yield CYCLE, ""
-
-
-def _queued_in_front(waiter: Session, blocker: Session, table: LockTable) -> str:
-    """The relation on which the waiter queues behind a request that is itself still waiting.
-
-    Empty when the holder's own lock would stop the waiter anyway.
-    """
-    wants, request = table.awaited(waiter.pid), table.awaited(blocker.pid)
-    if not wants or not request or request.kind != "relation" or wants.kind != "relation":
-        return ""
-    if not request.relation or wants.relation != request.relation:
-        return ""
-    held = {mode for pid in blocker.blockers for mode in table.held(pid, request.relation)}
-    return "" if conflicts(wants.mode, held) else request.relation
-
-
-def conflicts(wanted: str, held: set[str]) -> bool:
-    """Whether any held table lock refuses the wanted one."""
-    if wanted == "AccessExclusiveLock":
-        return bool(held)
-    return bool(_CONFLICTS.get(wanted, frozenset()) & held)
 
 
 def severity(impact: float) -> Severity:

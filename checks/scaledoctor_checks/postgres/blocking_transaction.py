@@ -12,7 +12,10 @@ from scaledoctor.sdk import (
 )
 from scaledoctor.sources.postgres import Activity, LockTable, Server, XminHolder, XminHolders
 from scaledoctor.sql import literal
-from scaledoctor_checks.postgres._blocking import CYCLE, PREPARED, Root, blocking
+from scaledoctor_checks.postgres._blocking import blocking
+from scaledoctor_checks.postgres._causes import CYCLE, PREPARED
+from scaledoctor_checks.postgres._root import Root
+from scaledoctor_checks.postgres._shared_rows import confidence, end_all, together
 from scaledoctor_checks.postgres._words import duration, statement, who
 
 SOURCE = "pg_stat_activity, pg_blocking_pids()"
@@ -35,7 +38,8 @@ def blocking_transaction(
     request until the pool or the server is full.
     How measured: pg_blocking_pids is followed to a session that waits for nothing, in every
     sample; the blocked sessions' time is charged to it. Fires when it alone has ``share`` of all
-    blocked time and keeps ``mean_blocked`` sessions waiting on average.
+    blocked time and keeps ``mean_blocked`` sessions waiting on average. A session that waited for
+    the same rows before has its turn: that is a hot row.
     Fix: end the root, not the waiters; then make it shorter, or move it out of busy hours.
     When to ignore: a planned migration in a maintenance window.
     References: PostgreSQL manual, "Explicit Locking"; pg_blocking_pids().
@@ -45,15 +49,15 @@ def blocking_transaction(
     for root in found.roots.values():
         if found.mean(root) < mean_blocked or found.share(root) < share or root.queued:
             continue
-        if root.pid == CYCLE or root.committing:  # other checks name these
-            continue
+        if root.pid == CYCLE or root.committing or root.replayed or root.turn:
+            continue  # other checks name these
         if root.pid != PREPARED and (not root.seen or root.idle):
             continue
-        impact = found.impact(root)
         yield Finding(
             subject=root.session.label if root.seen else "prepared transaction",
             summary=_summary(root, found.mean(root), prepared),
             severity=found.severity(root),
+            confidence=confidence(root),
             evidence=(
                 Evidence("blocked sessions, mean", found.mean(root), "sessions", mean_blocked,
                          SOURCE),
@@ -62,7 +66,7 @@ def blocking_transaction(
             ),
             fixes=tuple(_fixes(root, prepared)),
             explains={"postgres.locks": found.share(root)},
-            impact=impact,
+            impact=found.impact(root),
         )  # fmt: skip
 
 
@@ -75,10 +79,12 @@ def _summary(root: Root, mean: float, prepared: XminHolders | None) -> str:
     if session.state == "idle":
         idle = duration(session.state_age)
         return f"{who(session)}, idle for {idle}, still holds an advisory lock and {waits}"
-    return (
-        f"{who(session)}, in a transaction for {duration(session.transaction_age)}, {waits}: "
-        f"{statement(session.query)}"
-    )
+    if not root.stays:
+        longest = duration(max(s.transaction_age or 0.0 for s in root.seen))
+        head = f"{who(session)}, again and again, in ever new transactions of up to {longest},"
+    else:
+        head = f"{who(session)}, in a transaction for {duration(session.transaction_age)},"
+    return f"{head} {waits}: {statement(session.query)}{together(root)}"
 
 
 def _prepared(holders: XminHolders | None) -> list[XminHolder]:
@@ -99,6 +105,12 @@ def _fixes(root: Root, prepared: XminHolders | None) -> Iterator[Fix]:
         )
         return
     pid = root.session.pid
+    if root.sharers:
+        yield end_all(root)
+        return
+    if not root.stays:
+        yield _shorter(root)
+        return
     if root.session.state == "idle":
         # Only a session-level advisory lock outlives a transaction; nothing runs to be cancelled.
         yield _end(f"End the session of {root.session.label}, which gives its lock back", pid)
@@ -111,6 +123,21 @@ def _fixes(root: Root, prepared: XminHolders | None) -> Iterator[Fix]:
         undo="run the work again, in smaller batches",
     )
     yield _end("If it does not yield, end its session", pid)
+
+
+def _shorter(root: Root) -> Fix:
+    return Fix(
+        f"Make the transactions of {root.session.label} shorter",
+        (
+            "-- 1. commit after fewer rows, and pause between the batches",
+            "-- 2. update the rows that others want last in the transaction",
+            f"--    {statement(root.session.query)}",
+        ),
+        language="text",
+        risk="a change in the application; a batch that fails leaves those before it done",
+        verify="scaledoctor scan again: postgres.locks below 10 %",
+        undo="deploy the version before",
+    )
 
 
 def _end(title: str, pid: int) -> Fix:

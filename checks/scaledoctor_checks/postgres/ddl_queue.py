@@ -1,13 +1,17 @@
 """A schema change that waits, and everybody who queues behind it."""
 
+import re
 from collections.abc import Iterator
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Step, Window, check
 from scaledoctor.sources.postgres import Activity, LockTable, Server
-from scaledoctor_checks.postgres._blocking import Blocking, Root, blocking
+from scaledoctor_checks.postgres._blocking import Blocking, blocking
+from scaledoctor_checks.postgres._root import Root
 from scaledoctor_checks.postgres._words import duration, statement, who
 
 SOURCE = "pg_locks, pg_blocking_pids()"
+
+ELSEWHERE = re.compile(r"relation (\d+) in database (.+)", re.S)
 
 
 @check("postgres.ddl-queue", step=Step.TIGHTEN)
@@ -38,6 +42,13 @@ def ddl_queue(
             yield _finding(root, found, mean_blocked)
 
 
+def _its_name(relation: str) -> Iterator[Evidence]:
+    """How to see what a relation of another database is called."""
+    if match := ELSEWHERE.fullmatch(relation):
+        oid, database = match.groups()
+        yield Evidence("its name", f"in database {database}: SELECT {oid}::regclass;")
+
+
 def _finding(root: Root, found: Blocking, mean_blocked: float) -> Finding:
     ddl, impact = root.session, found.impact(root)
     holders = "; ".join(
@@ -58,6 +69,7 @@ def _finding(root: Root, found: Blocking, mean_blocked: float) -> Finding:
             Evidence("share of all blocked time", found.share(root), "share", source=SOURCE),
             Evidence("it has waited", ddl.query_age or 0.0, "s", source=SOURCE),
             Evidence("it waits for", holders, source=SOURCE),
+            *_its_name(root.relation),
         ),
         fixes=(
             Fix(

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Severity, Step, Window, check
 from scaledoctor.sources.postgres import Activity, Databases, LockTable, Settings
-from scaledoctor_checks.postgres._blocking import CYCLE, blocking
+from scaledoctor_checks.postgres._blocking import blocking
+from scaledoctor_checks.postgres._causes import CYCLE
 from scaledoctor_checks.postgres._words import statement
 
 SOURCE = "pg_stat_database.deadlocks"

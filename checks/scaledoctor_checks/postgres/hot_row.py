@@ -14,7 +14,8 @@ from scaledoctor.sdk import (
 )
 from scaledoctor.sources.postgres import Activity, LockTable, Server
 from scaledoctor.sql import equality_predicates
-from scaledoctor_checks.postgres._blocking import Root, blocking, severity
+from scaledoctor_checks.postgres._blocking import Blocking, blocking, severity
+from scaledoctor_checks.postgres._root import Root
 from scaledoctor_checks.postgres._words import statement
 
 SOURCE = "pg_stat_activity, pg_blocking_pids()"
@@ -34,8 +35,9 @@ def hot_row(
 
     Why: all of them update the same row (a counter, a stock, a balance), so that they run one at
     a time, however many connections or cores there are.
-    How measured: the blocked time is spread over many roots, none of which has half of it, and
-    the waiters run the same statement. Fires at a mean of ``mean_blocked`` waiters and
+    How measured: the blocked time is spread over at least three roots, none of which has half of
+    it, or half of it belongs to roots that get their turn: they waited with the statement with
+    which others now wait for them. Fires at a mean of ``mean_blocked`` waiters and
     ``share_of_busy`` of the busy sessions' time.
     Fix: update the shared row last in the transaction, keep nothing slow behind it, spread the
     row over several, or collect the changes in a queue.
@@ -44,10 +46,9 @@ def hot_row(
     """
     window.last.require_visible(server)
     found = blocking(window, locks)
-    spread = [r for r in found.roots.values() if r.pid > 0 and r.seen and not r.queued]
+    spread = _spread(found)
     total = sum(r.blocked for r in spread)
-    alone = max((r.blocked for r in spread), default=0.0)
-    if len(spread) < 3 or alone >= total / 2:
+    if not spread:
         return
     mean, impact = total / found.samples, total / found.busy
     if mean < mean_blocked or impact < share_of_busy:
@@ -67,13 +68,28 @@ def hot_row(
         evidence=(
             Evidence("blocked sessions, mean", mean, "sessions", mean_blocked, SOURCE),
             Evidence("share of busy time", impact, "share", share_of_busy, SOURCE),
-            Evidence("different sessions at the root", len(spread), "sessions", 3, SOURCE),
+            Evidence("different sessions at the root", len(spread), "sessions", source=SOURCE),
             Evidence("root idle in its transaction", _idle(spread), "share", source=SOURCE),
         ),
         fixes=(_fix(statement(text)),),
         explains={"postgres.locks": total / found.blocked},
         impact=impact,
     )
+
+
+def _spread(found: Blocking) -> list[Root]:
+    """The roots that share the waiting; empty when it is one session's."""
+    single = [
+        r for r in found.roots.values() if r.pid > 0 and r.seen and not r.queued and not r.replayed
+    ]
+    total = sum(r.blocked for r in single)
+    alone = max((r.blocked for r in single if not r.turn), default=0.0)
+    turns = [r for r in single if r.turn]
+    several = len(turns) >= 2 or not all(r.stays for r in turns)
+    if several and sum(r.blocked for r in turns) >= total / 2:
+        # A root beside them that other checks would name is left to them.
+        return [r for r in single if r.turn or r.blocked < total / 3]
+    return single if len(single) >= 3 and alone < total / 2 else []
 
 
 def _most_common(items: list[str]) -> tuple[str, int]:
@@ -83,7 +99,7 @@ def _most_common(items: list[str]) -> tuple[str, int]:
 def _table(locks: Window[LockTable] | None, text: str) -> str:
     """The table whose rows are queued for, else the one that the statement names."""
     queued = [lock.relation for table in locks or () for lock in table.locks
-              if lock.kind == "tuple" and lock.relation]  # fmt: skip
+              if lock.kind == "tuple" and lock.relation and not lock.elsewhere]  # fmt: skip
     named = equality_predicates(text)
     of_text = f"{named[0].schema}.{named[0].table}".lstrip(".") if named else ""
     return _most_common(queued)[0] or of_text

@@ -1,12 +1,13 @@
 """Transactions held open by sessions that do nothing."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Kind, Severity, Step, Window, check
 from scaledoctor.sources.postgres import Activity, LockTable, Server, Session
 from scaledoctor.sql import identifier
-from scaledoctor_checks.postgres._blocking import Blocking, Root, blocking
+from scaledoctor_checks.postgres._blocking import Blocking, blocking
+from scaledoctor_checks.postgres._root import Root
+from scaledoctor_checks.postgres._shared_rows import confidence, end_all, together
 from scaledoctor_checks.postgres._words import duration, statement, who
 
 SOURCE = "pg_stat_activity, pg_blocking_pids()"
@@ -43,10 +44,11 @@ def idle_in_transaction(
     blamed = {
         root.pid: root
         for root in found.roots.values()
-        if root.seen and root.idle and not root.queued and found.mean(root) >= mean_blocked
+        if root.seen and root.idle and not root.queued and not root.replayed
         # A crowd of roots that take turns is a hot row, not one forgotten transaction.
-        and found.share(root) >= share
+        and not root.turn and found.mean(root) >= mean_blocked and found.share(root) >= share
     }  # fmt: skip
+    held = {pid for root in blamed.values() for pid in (root.pid, *root.sharers)}
     for root in blamed.values():
         if len(window) == 1 or _stays(root, open_for):
             yield _blocks(root, found, mean_blocked, server)
@@ -54,14 +56,13 @@ def idle_in_transaction(
             yield _dawdles(root, found, mean_blocked)
     for session in window.last.sessions:
         forgotten = session.idle_in_transaction and (session.state_age or 0) >= older_than
-        if forgotten and session.pid not in blamed:
+        if forgotten and session.pid not in held:
             yield _forgotten(session, older_than, server)
 
 
 def _stays(root: Root, open_for: float) -> bool:
     """The same transaction was open all the time it was at the root, and for long enough."""
-    ages = [s.transaction_age or 0.0 for s in root.seen]
-    return ages[-1] >= open_for and all(b >= a for a, b in pairwise(ages))
+    return root.stays and (root.session.transaction_age or 0.0) >= open_for
 
 
 def _dawdles(root: Root, found: Blocking, mean_blocked: float) -> Finding:
@@ -106,9 +107,10 @@ def _blocks(root: Root, found: Blocking, mean_blocked: float, server: Server) ->
         subject=session.label,
         summary=(
             f"{who(session)} has left a transaction idle for {duration(session.state_age)}; "
-            f"{found.mean(root):.1f} sessions wait for it ({root.victim_labels})"
+            f"{found.mean(root):.1f} sessions wait for it ({root.victim_labels}){together(root)}"
         ),
         severity=found.severity(root),
+        confidence=confidence(root),
         evidence=(
             Evidence("blocked sessions, mean", found.mean(root), "sessions", mean_blocked, SOURCE),
             Evidence("share of all blocked time", found.share(root), "share", source=SOURCE),
@@ -116,7 +118,7 @@ def _blocks(root: Root, found: Blocking, mean_blocked: float, server: Server) ->
             Evidence("transaction open for", session.transaction_age or 0.0, "s", source=SOURCE),
             Evidence("its last statement", statement(session.query), source=SOURCE),
         ),
-        fixes=_fixes(session, server),
+        fixes=(*((end_all(root),) if root.sharers else ()), *_fixes(session, server)),
         explains={"postgres.locks": found.share(root)},
         impact=impact,
     )

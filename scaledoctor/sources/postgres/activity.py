@@ -20,6 +20,11 @@ HEAVYWEIGHT = (
 server's own housekeeping: nobody can be terminated to end them."""
 
 
+REPLAY = "startup"
+"""The kind of the process that replays WAL; it has no transaction, and pg_blocking_pids is mute
+about it."""
+
+
 @fact
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -75,8 +80,8 @@ class Activity:
 
     ``hidden`` are those whose state this role may not see, ``untracked`` those that report none
     (track_activities is off), ``own`` our own. ``workers`` are the server's own processes in a
-    transaction (autovacuum, replication): no client's connection, but they hold locks too; each
-    one's application is its kind.
+    transaction (autovacuum, replication) and a standby's replay of the WAL: no client's
+    connection, but they hold locks too; each one's application is its kind.
     """
 
     sessions: tuple[Session, ...]
@@ -84,6 +89,11 @@ class Activity:
     own: int
     untracked: int = 0
     workers: tuple[Session, ...] = ()
+
+    @property
+    def replay(self) -> Session | None:
+        """The process that replays the primary's WAL on a standby; None on a primary."""
+        return next((w for w in self.workers if w.application == REPLAY), None)
 
     def require_visible(self, server: Server) -> None:
         """Raise Unavailable unless the sessions' states can be seen."""
@@ -120,7 +130,8 @@ SELECT a.pid, coalesce(a.datname::text, '') AS database, coalesce(a.usename::tex
        NOT {client} AS worker
 FROM pg_stat_activity a
 WHERE CASE WHEN {client} THEN a.datid IS NOT NULL AND a.usesysid IS NOT NULL
-      ELSE a.xact_start IS NOT NULL AND a.backend_type <> 'parallel worker' END
+      ELSE a.backend_type = '{replay}'
+           OR (a.xact_start IS NOT NULL AND a.backend_type <> 'parallel worker') END
 """
 
 _CLIENT = "coalesce(a.backend_type, 'client backend') = 'client backend'"
@@ -130,7 +141,7 @@ _CLIENT = "coalesce(a.backend_type, 'client backend') = 'client backend'"
 async def activity(pg: PostgresSession) -> Activity:
     """Read pg_stat_activity; pg_blocking_pids only for the sessions that wait for a lock."""
     query_id = "coalesce(a.query_id::text, '')" if pg.version >= 140000 else "''"
-    rows = await pg.rows(_ACTIVITY.format(query_id=query_id, client=_CLIENT))
+    rows = await pg.rows(_ACTIVITY.format(query_id=query_id, client=_CLIENT, replay=REPLAY))
     clients = [row for row in rows if not row["worker"]]
     others = [row for row in clients if not row["own"]]
     return Activity(

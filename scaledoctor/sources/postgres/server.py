@@ -100,7 +100,8 @@ _WANTED = (
     "log_min_duration_statement", "log_temp_files", "deadlock_timeout",
     "idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout",
     "idle_session_timeout", "autovacuum_freeze_max_age", "max_worker_processes",
-    "compute_query_id", "pg_stat_statements.track",
+    "compute_query_id", "pg_stat_statements.track", "max_standby_streaming_delay",
+    "max_standby_archive_delay", "hot_standby_feedback",
 )  # fmt: skip
 
 _SETTINGS = """
