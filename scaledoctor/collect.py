@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -146,7 +146,8 @@ class _Visit:
                 session = await stack.enter_async_context(
                     self.source.function(self.target, self.redactor)
                 )
-            self.reach = Reach(True, monotonic() - began, local_port=port)
+            machines: tuple[str, ...] = getattr(session, "machines", ())
+            self.reach = Reach(True, monotonic() - began, local_port=port, machines=machines)
         except TimeoutError:
             message = f"no answer within {CONNECT_SECONDS:g} s"
             self.reach = Reach(False, monotonic() - began, "timeout", "", message, "", port)
@@ -157,6 +158,7 @@ class _Visit:
         except Unavailable as no:
             text = self.redactor.text(no.reason)
             self.reach = Reach(False, monotonic() - began, "answer", "", text, no.enable, port)
+        self.reach = replace(self.reach, machine=self.target.machine)
         return session
 
     async def _read(self, session: Any) -> None:
@@ -198,7 +200,12 @@ class _Visit:
         with surviving(name, self.target.name, self.skips, self.failures, PROBE_SECONDS):
             async with asyncio.timeout(PROBE_SECONDS):
                 fact = await probe(session, *arguments)
-            self.samples.setdefault(name, []).append((round(began - self.began, 4), fact))
+            at = round(began - self.began, 4)
+            # A history is told in seconds from now; it stands for all readings of its fact.
+            taken = fact.samples if isinstance(fact, Window) else ((0.0, fact),)
+            self.samples.setdefault(name, []).extend(
+                (round(at + ago, 4), one) for ago, one in taken
+            )
         took = [monotonic() - began] if spent is None else spent[before:]
         self.costs.setdefault(name, []).extend(took)
 

@@ -1,7 +1,7 @@
 """Run every resource and check on a snapshot: pure, and no crash stops the rest."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from scaledoctor.needs import Need, Shape
 from scaledoctor.registry import Registry
 from scaledoctor.sdk import Check, Resource
 from scaledoctor.snapshot import Failure, Record, Skip, Snapshot, surviving
+from scaledoctor.targets import HERE, HOST
 from scaledoctor.window import Window
 
 
@@ -124,13 +125,32 @@ def _value(
     holder = record if record and name in record.samples else None
     kinds = registry.kinds_of(need.fact)
     if holder is None and record and kinds and record.kind not in kinds:
-        holder = holders[0] if len(holders) == 1 else None
+        holder = _elsewhere(record, snapshot, holders, HOST.kind in kinds)
     if holder is not None:
         samples = holder.samples[name]
         return Window(samples) if need.shape is Shape.WINDOW else samples[-1][1]
     if need.optional:
         return None
     return _why(name, record)
+
+
+def _elsewhere(
+    record: Record, snapshot: Snapshot, holders: Sequence[Record], of_machine: bool
+) -> Record | None:
+    """Whose fact a target of another kind is given: the only one that has it.
+
+    A fact of a machine is that of the machine that the target runs on, if somebody tells about
+    it, else of ours: the check looks whether the target runs here.
+    """
+    name = record.reach.machine
+    mine = [r for r in snapshot.records if name and name in r.reach.machines]
+    if any(HERE in r.reach.machines for r in mine):
+        mine = [r for r in snapshot.records if HERE in r.reach.machines]
+    if of_machine and mine:
+        holders = [r for r in mine[:1] if r in holders]
+    else:
+        holders = [r for r in holders if not r.reach.machines or HERE in r.reach.machines]
+    return holders[0] if len(holders) == 1 else None
 
 
 def _why(name: str, record: Record | None) -> _Missing:

@@ -8,6 +8,7 @@ from scaledoctor.errors import ScaledoctorError
 from scaledoctor.targets.address import file_target, socket_or_url_target, url_target
 from scaledoctor.targets.brokers import rabbitmq_target, sqs_target
 from scaledoctor.targets.dsn_file import postgres_file_target
+from scaledoctor.targets.machines import node_exporter_target, prometheus_target, with_others
 from scaledoctor.targets.postgres import (
     is_postgres,
     libpq_target,
@@ -93,6 +94,18 @@ OPTIONS: tuple[Option, ...] = (
         "~/.aws/credentials let us in.",
         sqs_target,
     ),
+    Option(
+        "node-exporter",
+        "URL",
+        "Another machine by its node_exporter (http://host:9100): CPU, memory, disks, network.",
+        node_exporter_target,
+    ),
+    Option(
+        "prometheus",
+        "URL",
+        "The same from the last minutes of Prometheus (http://host:9090?instance=db1:9100).",
+        prometheus_target,
+    ),
     _url("url", "A page of the application, asked a few times for its latency."),
     _file("access-log", "An access log of nginx, HAProxy, Envoy or a web server."),
 )
@@ -128,7 +141,7 @@ def targets(
     redis = [] if found else list(_redis_of(environment))
     if not given.get("dsn") and not given.get("dsn-file"):
         found = [*_from(environment), *found]
-    return (HOST, *_distinct(_with_queues([*found, *redis], given.get("queue", ()))))
+    return (HOST, *_distinct(with_others(_with_queues([*found, *redis], given.get("queue", ())))))
 
 
 def _called(target: Target, name: str) -> Target:

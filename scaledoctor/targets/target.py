@@ -1,6 +1,10 @@
 """A system to look at, and whether it let us in."""
 
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+HERE = "localhost"
+"""The name of this machine, whatever else it is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,22 @@ class Target:
     local_port: int | None = None
     names: tuple[str, ...] = ()
 
+    @property
+    def machine(self) -> str:
+        """The name by which its machine is reached; ``HERE`` for ours, empty when unknown.
+
+        Several hosts, and a sentinel that only knows where the server is, name no machine.
+        """
+        if self.local_port is not None or self.kind == HOST.kind:
+            return HERE
+        scheme, separator, rest = self.address.rpartition("://")
+        if "sentinel" in scheme or "," in rest or (not separator and ":" not in rest):
+            return ""
+        try:
+            return urlsplit(f"//{rest}").hostname or ""
+        except ValueError:
+            return ""
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
@@ -28,7 +48,9 @@ class Reach:
 
     ``seconds`` is the time to a usable session. When ``ok`` is False, ``category`` is one word
     ("slots", "auth", "dns", "tls", "timeout", "refused", ...) and ``code`` the system's own.
-    ``local_port`` is the target's port when it is on this machine.
+    ``local_port`` is the target's port when it is on this machine. ``machine`` is the name of the
+    target's machine, ``machines`` are all names of the one that the target tells about, where
+    that is what it is for.
     """
 
     ok: bool
@@ -38,6 +60,8 @@ class Reach:
     message: str = ""
     enable: str = ""
     local_port: int | None = None
+    machine: str = ""
+    machines: tuple[str, ...] = ()
 
 
 HOST = Target(kind="host", name="host", address="this machine", named=False)

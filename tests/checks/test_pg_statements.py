@@ -240,3 +240,22 @@ def test_deadlocks_elsewhere_are_named_by_database() -> None:
     sample = Window.of(activity(active(1)), activity(active(1)))
     found = only(list(deadlocks(counters(deadlocks=3), sample, None, settings())))
     assert found.subject == "database shop"
+
+
+@pytest.mark.parametrize(
+    ("computing", "running", "fires"), [(4, 4, True), (2, 4, True), (1, 4, False), (4, 3, False)]
+)
+def test_on_another_machine_its_sessions_count_as_tasks(
+    computing: int, running: int, fires: bool
+) -> None:
+    """Its node_exporter tells the cores, not the processes; its name stands in the finding."""
+    cpu, _ = host(2.0, running, 0.0)
+    window = still(*(active(pid, query=f"SELECT {pid}") for pid in range(1, computing + 1)))
+    cheap = statements(statement("2", 100_000, 9.0, 100_000, 100_000, CHEAP))
+    there = replace(TWO, machine="db1")
+    found = list(cpu_bound(SERVER, window, cheap, there, cpu, None))
+    assert bool(found) is fires
+    if fires:
+        assert "of 2 cores of db1" in found[0].summary
+        assert list(found[0].explains) == ["host.cpu:db1"]
+    assert not list(cpu_bound(SERVER, window, cheap, TWO, cpu, None)), "another machine's cores"

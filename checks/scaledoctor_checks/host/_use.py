@@ -68,6 +68,14 @@ def stalled(
     return max(0.0, min(1.0, grown / window.seconds))
 
 
+def tells(info: HostInfo | None, *, local: bool) -> bool:
+    """Whether these facts are of a target's machine: it runs here, or they were chosen for it.
+
+    Facts of another machine are only handed to targets that run on it.
+    """
+    return info is not None and (local or bool(info.machine))
+
+
 def capacity(info: HostInfo) -> float:
     """Usable cores."""
     return float(max(1, info.cores))

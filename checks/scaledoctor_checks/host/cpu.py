@@ -15,7 +15,8 @@ def cpu(
 
     How measured: /proc/stat over the window, I/O wait and steal left out. Saturated only when
     tasks also queue: two runnable per core, or more than one and a half while tasks stall 60 % of
-    the time (PSI). A machine at 95 % without a queue is well used.
+    the time (PSI). A machine at 95 % without a queue is well used. Another machine is known by
+    its name.
 
     Thresholds: busy from ``warn`` of the cores, saturated from ``critical``; peers warn between 80
     and 90 % (Netdata 85, coroot 80, node-mixin 90).
@@ -32,6 +33,7 @@ def cpu(
         critical=critical,
         waiting=max(0.0, used.running - usable),
         contended=used.contended(info.cores),
+        subject=info.machine,
     )
 
 

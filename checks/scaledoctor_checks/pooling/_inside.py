@@ -7,7 +7,7 @@ from scaledoctor.sdk import Window
 from scaledoctor.sources.host import CpuTimes, HostInfo
 from scaledoctor.sources.pgbouncer import PoolerDatabases, PoolerServers
 from scaledoctor.sources.postgres import Activity, Server, Session
-from scaledoctor_checks.host._use import Busy, busy
+from scaledoctor_checks.host._use import Busy, busy, tells
 
 FULL = 0.9
 """Busy share of the cores at which they are full, as for host.cpu."""
@@ -73,8 +73,8 @@ def computing(session: Session) -> bool:
 def saturated(
     server: Server | None, info: HostInfo | None, cpu: Window[CpuTimes] | None
 ) -> Busy | None:
-    """How busy the database's cores are, if it runs on this host and they are full."""
+    """How busy the database's cores are, if its machine is seen and they are full."""
     used = busy(cpu) if cpu else None
-    if used is None or server is None or info is None or not server.local:
+    if used is None or server is None or info is None or not tells(info, local=server.local):
         return None
     return used if used.full(info.cores, FULL) else None

@@ -1,11 +1,12 @@
 """The database's own, ordinary work fills the machine."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Severity, Step, Window, check
 from scaledoctor.sources.host import CpuTimes, HostInfo, Processes, cores_by_label
 from scaledoctor.sources.postgres import Activity, Server, Statements
-from scaledoctor_checks.host._use import busy
+from scaledoctor_checks.host._use import Busy, busy, tells
 from scaledoctor_checks.postgres._explain import plan_fix
 from scaledoctor_checks.postgres._heavy import DOMINANT, Heavy, heavy
 from scaledoctor_checks.postgres._words import statement
@@ -28,17 +29,20 @@ def cpu_bound(
 
     Why: each statement waits for a core before it waits for anything else; more connections make
     it slower.
-    How measured: the database runs on this host, all cores are ``full``, tasks queue for them,
-    its processes use ``share`` of the cores, and no single statement is to blame.
+    How measured: on the database's machine, this one or one that a node_exporter tells about, all
+    cores are ``full``, tasks queue for them, its processes use ``share`` of the cores, and no
+    single statement is to blame. Of another machine the processes are not seen: there its
+    sessions that wait for nothing count as so many of the runnable tasks.
     Fix: the heaviest statement first; then caching, a read replica or more cores. Not more
     application instances and not more connections.
     When to ignore: a load test that means to find the limit.
     References: "The USE Method", Brendan Gregg.
     """
     used = busy(cpu) if cpu else None
-    if not server.local or used is None or info is None or processes is None:
+    if used is None or info is None or not tells(info, local=server.local):
         return
-    cores = cores_by_label(processes).get("postgres", 0.0)
+    taken = _taken(used, info, activity, processes)
+    cores = float(taken.value)
     queueing = used.cores >= full * info.cores and used.contended(info.cores)
     if not queueing or cores < share * info.cores:
         return
@@ -46,18 +50,18 @@ def cpu_bound(
     if any(one.share >= DOMINANT and one.wasteful() for one in heaviest):
         return  # postgres.statement-share names it
     first = f", most of it {statement(heaviest[0].query, 70)}" if heaviest else ""
+    where = f" of {info.machine}" if info.machine else ""
     part = cores / max(used.cores, cores)
     yield Finding(
         subject="postgres",
         summary=(
-            f"PostgreSQL takes {cores:.1f} of {info.cores} cores and {used.running:.0f} tasks "
-            f"compete for them{first}"
+            f"PostgreSQL takes {cores:.1f} of {info.cores} cores{where} and "
+            f"{used.running:.0f} tasks compete for them{first}"
         ),
         severity=Severity.HIGH,
-        confidence=Confidence.MEDIUM,
+        confidence=Confidence.LOW if info.machine else Confidence.MEDIUM,
         evidence=(
-            Evidence("cores PostgreSQL takes", cores, f"of {info.cores}", share * info.cores,
-                     "/proc/PID/stat"),
+            replace(taken, threshold=share * info.cores),
             Evidence("runnable tasks, mean", used.running, "tasks", 2.0 * info.cores,
                      "/proc/stat"),
             *(
@@ -67,10 +71,26 @@ def cpu_bound(
             ),
         ),
         fixes=_fixes(heaviest, server.major),
-        explains={"host.cpu": part},
+        explains={f"host.cpu:{info.machine}" if info.machine else "host.cpu": part},
         # Tasks beyond the cores wait: that share of the runnable time is lost.
         impact=part * max(0.0, 1 - info.cores / used.running) if used.running else 0.0,
     )  # fmt: skip
+
+
+def _taken(
+    used: Busy, info: HostInfo, activity: Window[Activity], processes: Window[Processes] | None
+) -> Evidence:
+    """The cores that PostgreSQL takes: by its processes, elsewhere by its sessions."""
+    what, of = "cores PostgreSQL takes", f"of {info.cores}"
+    if not info.machine and processes is not None:
+        cores = cores_by_label(processes).get("postgres", 0.0)
+        return Evidence(what, cores, of, source="/proc/PID/stat")
+    if not info.machine:
+        return Evidence(what, 0.0, of)
+    computing = activity.mean(lambda a: sum(s.active and not s.wait_type for s in a.sessions))
+    # A task has a core for as long as all others have one, and never more than one.
+    part = computing / max(used.running, computing, 1.0)
+    return Evidence(what, min(computing, used.cores * part), of, source="pg_stat_activity")
 
 
 def _fixes(heaviest: list[Heavy], major: int) -> tuple[Fix, ...]:

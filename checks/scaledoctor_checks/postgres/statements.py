@@ -17,6 +17,7 @@ from scaledoctor.sources.pgbouncer import PoolerDatabases, PoolerServers
 from scaledoctor.sources.postgres import Activity, Server, Statements, Tables
 from scaledoctor.sql import identifier
 from scaledoctor_checks.host._use import busy as use_of
+from scaledoctor_checks.host._use import tells
 from scaledoctor_checks.pooling._inside import inside
 from scaledoctor_checks.postgres._explain import plan_fix
 from scaledoctor_checks.postgres._heavy import (
@@ -96,7 +97,7 @@ def statement_share(
 
 def _queued(server: Server, cpu: Window[CpuTimes] | None, info: HostInfo | None) -> bool:
     """Whether tasks queue for the cores of the database's machine; False when not seen."""
-    used = use_of(cpu) if server.local and cpu else None
+    used = use_of(cpu) if tells(info, local=server.local) and cpu else None
     return used is not None and info is not None and used.full(info.cores, 0.9)
 
 

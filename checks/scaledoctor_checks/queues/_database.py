@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scaledoctor.sdk import Window
 from scaledoctor.sources.host import CpuTimes, HostInfo
 from scaledoctor.sources.postgres import Activity, Server
-from scaledoctor_checks.host._use import busy
+from scaledoctor_checks.host._use import busy, tells
 
 WORKER = re.compile(
     r"(?<![a-z])(workers?|celery|rq|sidekiq|dramatiq|huey|arq|bull(mq)?|jobs?|queues?|consumers?)"
@@ -68,6 +68,10 @@ def held(
         running=sum(s.active and not s.blocked for some in mine for s in some) / count,
         open=sum(s.state != "idle" for some in mine for s in some) / count,
         queueing=bool(
-            server and server.local and used and info and used.full(info.cores, share=0.9)
+            server
+            and used
+            and info
+            and tells(info, local=server.local)
+            and used.full(info.cores, share=0.9)
         ),
     )

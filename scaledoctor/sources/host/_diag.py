@@ -9,11 +9,14 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 _BY_FAMILY, _DUMP = 20, 0x301  # SOCK_DIAG_BY_FAMILY; NLM_F_REQUEST | NLM_F_DUMP
 _SOCK_DIAG = 4  # NETLINK_SOCK_DIAG
 _TCP = 6
-ESTABLISHED, LISTEN = 1, 10
+ESTABLISHED, SYN_SENT, TIME_WAIT, LISTEN = 1, 2, 6, 10
+MOST_ROWS = 60_000
+"""Sockets counted in one look: twice the usual range of ports, below 0.2 s."""
 POSTGRES_SOCKET = re.compile(r"\.s\.PGSQL\.(\d+)$")
 """PostgreSQL and PgBouncer name their sockets by their port."""
 
@@ -38,15 +41,67 @@ def tcp() -> dict[str, Row]:
 
     """
     rows: dict[str, Row] = {}
-    for family in (socket.AF_INET, socket.AF_INET6):
-        states = 1 << ESTABLISHED | 1 << LISTEN
-        for message in _dump(struct.pack("=BBBBI48x", family, _TCP, 0, 0, states)):
-            port, peer_port = struct.unpack_from("!HH", message, 4)
-            uid, inode = struct.unpack_from("=II", message, 64)
-            width = 4 if family == socket.AF_INET else 16
-            address, peer = message[8 : 8 + width].hex(), message[24 : 24 + width].hex()
-            rows[str(inode)] = Row(message[1], address, port, peer, peer_port, uid)
+    for family, message in _messages(1 << ESTABLISHED | 1 << LISTEN):
+        port, peer_port = struct.unpack_from("!HH", message, 4)
+        uid, inode = struct.unpack_from("=II", message, 64)
+        width = 4 if family == socket.AF_INET else 16
+        address, peer = message[8 : 8 + width].hex(), message[24 : 24 + width].hex()
+        rows[str(inode)] = Row(message[1], address, port, peer, peer_port, uid)
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One listening TCP socket: connections in its accept queue, and how many may be there."""
+
+    address: str
+    port: int
+    queue: int
+    backlog: int
+    inode: str
+
+
+def listening() -> Iterator[Waiting]:
+    """Every listening TCP socket of our network namespace.
+
+    Raises:
+        OSError: this kernel or sandbox has no sock_diag.
+
+    """
+    for family, message in _messages(1 << LISTEN):
+        (port,) = struct.unpack_from("!H", message, 4)
+        queue, backlog = struct.unpack_from("=II", message, 56)
+        (inode,) = struct.unpack_from("=I", message, 68)
+        bound = address(message[8 : 12 if family == socket.AF_INET else 24])
+        yield Waiting(bound, port, queue, backlog, str(inode))
+
+
+def connections() -> Iterator[tuple[int, bytes, int, int]]:
+    """Yield (own port, peer, its port, state) of each TCP connection open, begun, or just closed.
+
+    The peer is the address's bytes, for :func:`address`: most are only counted.
+
+    Raises:
+        OSError: this kernel or sandbox has no sock_diag.
+
+    """
+    states = 1 << ESTABLISHED | 1 << SYN_SENT | 1 << TIME_WAIT
+    for family, message in islice(_messages(states), MOST_ROWS):
+        port, peer_port = struct.unpack_from("!HH", message, 4)
+        yield port, message[24 : 28 if family == socket.AF_INET else 40], peer_port, message[1]
+
+
+def _messages(states: int) -> Iterator[tuple[int, bytes]]:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        request = struct.pack("=BBBBI48x", family, _TCP, 0, 0, states)
+        for message in _dump(request):
+            yield family, message
+
+
+def address(packed: bytes) -> str:
+    """An address of 4 or 16 bytes as people write it."""
+    family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
+    return socket.inet_ntop(family, packed).removeprefix("::ffff:")
 
 
 def unix_clients() -> dict[str, int]:

@@ -15,11 +15,11 @@ _CONTAINERS = ("docker", "kubepods", "containerd", "lxc", "libpod")
 @fact
 @dataclass(frozen=True, slots=True)
 class HostInfo:
-    """The machine's size; its name is not kept.
+    """The machine's size; the name of ours is not kept.
 
     ``cores`` are the ones that we may run on (cpuset), ``quota`` the CPU quota above us in cores
     (None without one), ``memory`` is in bytes, ``booted`` in seconds since the epoch, ``pid``
-    is ours.
+    is ours. ``machine`` is the name of another machine, empty for this one.
     """
 
     cores: int
@@ -31,6 +31,7 @@ class HostInfo:
     kernel: str = ""
     booted: float | None = None
     pid: int = 0
+    machine: str = ""
 
 
 @probe(cost="5 small files")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scaledoctor.sdk import Redactor, Target, Unavailable, Unreachable, source
+from scaledoctor.targets import HERE
 
 PROC = Path("/proc")
 _CHUNK = 1 << 16
@@ -17,13 +18,16 @@ class HostSession:
     """Reads small files, and carries a probe's first reading to its second one.
 
     ``cpu`` is in seconds by pid, ``threads`` by thread id; ``labels`` are the redacted names of
-    processes by (pid, start, name), so that each command line is read once.
+    processes by (pid, start, name), so that each command line is read once; ``owners`` are the
+    names of processes by the inode of a socket that they hold.
     """
 
     redactor: Redactor
     cpu: dict[int, float] = field(default_factory=dict)
     threads: dict[int, float] = field(default_factory=dict)
     labels: dict[tuple[int, str, str], str] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    machines: tuple[str, ...] = (HERE,)
 
 
 @source("host", HostSession)

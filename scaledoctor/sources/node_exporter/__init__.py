@@ -1,0 +1,1 @@
+"""Another machine by its node_exporter: the same facts as of this host."""
