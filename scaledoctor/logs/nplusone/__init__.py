@@ -1,0 +1,1 @@
+"""N+1 and its kin in a stream of statements, whatever log they come from."""

@@ -1,0 +1,204 @@
+"""A stretch of one unit's statements as sums that two neighbours can join exactly.
+
+Times are whole microseconds: sums of floats would depend on where the stream was cut.
+"""
+
+from dataclasses import dataclass, field
+from zlib import crc32
+
+from scaledoctor.logs.nplusone.shapes import shape
+from scaledoctor.logs.nplusone.values import Sample, sample, shown
+from scaledoctor.logs.sql.calls import Call
+
+MOST_DISTINCT = 64
+"""Distinct values of one statement in one unit that are told apart."""
+
+MOST_SAMPLES = 4
+"""Distinct executions of a unit that the values rule compares: each costs 10 us."""
+
+MOST_EXAMPLES = 3
+
+NEAR = 0.25
+"""Seconds from the end of a parent to its first child, at most (labelled logs of six ORMs)."""
+
+STEP = 100
+"""Microseconds: the width of a bucket of gaps."""
+
+LAST = 2500
+"""The bucket of gaps of 250 ms and more: no unit but a trace has them."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """One template in a stretch; ``first`` is the start of its first call, ``last`` its last end.
+
+    ``gaps`` are the client's gaps before its calls, by bucket; ``waited`` is their exact sum,
+    below zero where clocks are coarse. ``best`` is its longest run. ``distinct`` are hashes.
+    ``before`` are the templates that may be its parent: several rows, and ended shortly before.
+    """
+
+    first: float
+    last: float
+    before: list[bytes]
+    n: int = 0
+    micros: int = 0
+    untimed: int = 0
+    gaps: dict[int, int] = field(default_factory=dict)
+    waited: int = 0
+    best: int = 0
+    distinct: dict[int, None] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)
+    line: bytes = b""
+    tag: bytes = b""
+
+
+@dataclass(slots=True)
+class Fragment:
+    """Statements in a row. ``raw`` are those at its end that are not summed up yet.
+
+    ``opened`` says that a BEGIN stands before it; ``ends`` counts the transactions in it.
+    ``head`` and ``tail`` are the runs of one template at its edges.
+    """
+
+    raw: list[Call] = field(default_factory=list)
+    n: int = 0
+    first: float = 0.0
+    last: float = 0.0
+    opened: bool = False
+    ends: int = 0
+    head: bytes = b""
+    head_run: int = 0
+    tail: bytes = b""
+    tail_run: int = 0
+    seen: dict[bytes, Seen] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Statements in all."""
+        return self.n + len(self.raw)
+
+
+def _gap(seen: Seen, micros: int) -> None:
+    """Count a gap before a call; what clocks make negative is in the first bucket."""
+    bucket = micros // STEP
+    if not 0 <= bucket <= LAST:
+        bucket = 0 if bucket < 0 else LAST
+    seen.gaps[bucket] = seen.gaps.get(bucket, 0) + 1
+    seen.waited += micros
+
+
+def sum_up(fragment: Fragment, names: list[bytes], *, show: bool) -> Fragment:
+    """Bring ``raw`` into the sums; ``names`` are the templates that its calls are numbered by."""
+    for call in fragment.raw:
+        _add(fragment, names[call.template], call, show=show)
+    fragment.raw = []
+    return fragment
+
+
+def _add(fragment: Fragment, name: bytes, call: Call, *, show: bool) -> None:
+    ended, seconds = call.ended, call.seconds
+    start = ended if seconds is None else ended - seconds
+    seen = fragment.seen.get(name)
+    if seen is None:
+        seen = fragment.seen[name] = Seen(start, ended, _parents(fragment, start))
+    if fragment.n:
+        _gap(seen, round((start - fragment.last) * 1e6))
+    else:
+        fragment.first, fragment.head = start, name
+    if name == fragment.tail:
+        fragment.tail_run += 1
+    else:
+        fragment.tail, fragment.tail_run = name, 1
+    if fragment.tail_run == fragment.n + 1:
+        fragment.head_run = fragment.tail_run
+    if fragment.tail_run > seen.best:
+        seen.best = fragment.tail_run
+    fragment.n += 1
+    fragment.last = seen.last = ended
+    seen.n += 1
+    if seconds is None:
+        seen.untimed += 1
+    else:
+        seen.micros += round(seconds * 1e6)
+    _note(seen, call, show=show)
+
+
+def _note(seen: Seen, call: Call, *, show: bool) -> None:
+    if len(seen.distinct) < MOST_DISTINCT:
+        key = crc32(call.parameters, crc32(call.text))
+        if key not in seen.distinct:
+            seen.distinct[key] = None
+            if len(seen.samples) < MOST_SAMPLES:
+                seen.samples.append(sample(call.text, call.parameters))
+            if show and len(seen.examples) < MOST_EXAMPLES:
+                seen.examples.append(shown(call.text, call.parameters))
+    seen.line = seen.line or call.line
+    seen.tag = seen.tag or call.tag
+
+
+def _parents(fragment: Fragment, start: float) -> list[bytes]:
+    return [
+        name
+        for name, seen in fragment.seen.items()
+        if start - seen.last <= NEAR and shape(name).many
+    ]
+
+
+def join(left: Fragment, right: Fragment) -> Fragment:
+    """What the two are as one; both are summed up, and both are used up."""
+    left.ends += right.ends
+    if not right.n:
+        return left
+    if not left.n:
+        right.opened, right.ends = left.opened, left.ends
+        return right
+    _gap(right.seen[right.head], round((right.first - left.last) * 1e6))
+    _join_runs(left, right)
+    known = dict(left.seen)
+    for name, seen in right.seen.items():
+        mine = left.seen.get(name)
+        if mine is None:
+            near = [n for n, s in known.items() if seen.first - s.last <= NEAR and shape(n).many]
+            seen.before = list(dict.fromkeys((*near, *seen.before)))
+            left.seen[name] = seen
+    for name in known:
+        if name in right.seen:
+            _join_seen(left.seen[name], right.seen[name])
+    left.n += right.n
+    left.last = right.last
+    return left
+
+
+def _join_runs(left: Fragment, right: Fragment) -> None:
+    whole_left, whole_right = left.head_run == left.n, right.head_run == right.n
+    if left.tail == right.head:
+        both = left.tail_run + right.head_run
+        head = right.seen[right.head]
+        head.best = max(head.best, both)
+        if whole_left:
+            left.head_run = both
+        left.tail_run = both if whole_right else right.tail_run
+    else:
+        left.tail_run = right.tail_run
+    left.tail = right.tail
+
+
+def _join_seen(left: Seen, right: Seen) -> None:
+    left.last = right.last
+    left.n += right.n
+    left.micros += right.micros
+    left.untimed += right.untimed
+    left.waited += right.waited
+    left.best = max(left.best, right.best)
+    for bucket, count in right.gaps.items():
+        left.gaps[bucket] = left.gaps.get(bucket, 0) + count
+    fresh = [key for key in right.distinct if key not in left.distinct]
+    places = [place for place, key in enumerate(right.distinct) if key not in left.distinct]
+    samples = [right.samples[p] for p in places if p < len(right.samples)]
+    examples = [right.examples[p] for p in places if p < len(right.examples)]
+    left.distinct.update(dict.fromkeys(fresh[: MOST_DISTINCT - len(left.distinct)]))
+    left.samples = (left.samples + samples)[:MOST_SAMPLES]
+    left.examples = (left.examples + examples)[:MOST_EXAMPLES]
+    left.line = left.line or right.line
+    left.tag = left.tag or right.tag
