@@ -63,7 +63,11 @@ def told(runs: Runs) -> tuple[object, ...]:
 
 def merged(parts: Sequence[Runs]) -> Runs:
     """Neighbours joined from left to right."""
-    return reduce(lambda a, b: (a.merge(b), a)[1], parts)
+    def followed(left: Runs, right: Runs) -> Runs:
+        left.merge(right)
+        return left
+
+    return reduce(followed, parts)
 
 
 @settings(max_examples=400, deadline=None)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from scaledoctor.logs.nplusone.fragment import MOST_EXAMPLES
-from scaledoctor.logs.nplusone.judging import Hit, Pattern
+from scaledoctor.logs.nplusone.judging import NOWHERE, Hit, Pattern
 
 EXACT_TO = 100
 """Executions per request that are counted one by one; above, to within 1 %."""
@@ -29,6 +29,7 @@ class Found:
     waited: int = 0
     sure: int = 0
     constant: int = 0
+    varies: int = NOWHERE
     first: float = float("inf")
     last: float = float("-inf")
     spread: dict[int, int] = field(default_factory=dict)
@@ -61,6 +62,7 @@ def add(found: Found, hit: Hit) -> None:
     found.waited += seen.waited
     found.sure += requests if hit.sure else 0
     found.constant += requests if hit.constant else 0
+    found.varies = min(found.varies, hit.varies)
     found.first = min(found.first, seen.first)
     found.last = max(found.last, seen.last)
     each, more = divmod(seen.n, requests)
@@ -79,6 +81,7 @@ def merge(left: Found, right: Found) -> None:
     """Add what others counted of the same; the order does not matter."""
     for name in ("requests", "calls", "micros", "untimed", "waited", "sure", "constant"):
         setattr(left, name, getattr(left, name) + getattr(right, name))
+    left.varies = min(left.varies, right.varies)
     left.first = min(left.first, right.first)
     left.last = max(left.last, right.last)
     for mine, others in (

@@ -6,8 +6,9 @@ from enum import IntEnum, StrEnum
 
 from scaledoctor.logs.nplusone.fragment import MOST_DISTINCT, STEP, Fragment, Seen
 from scaledoctor.logs.nplusone.shapes import Role, shape
-from scaledoctor.logs.nplusone.values import BATCH, EQUAL, varying
+from scaledoctor.logs.nplusone.values import varying
 from scaledoctor.logs.sql.calls import Unit
+from scaledoctor.sql.places import BATCH, EQUAL
 
 FEWEST = 5
 """Executions per request from which a statement is repeated (Sentry, Scout: 5)."""
@@ -23,6 +24,10 @@ LOOP = 20
 
 RUN = 3
 """Executions in a row from which equal ones are duplicates, not a poll beside other work."""
+
+
+NOWHERE = 1 << 10
+"""The number of the value that varies where none is known."""
 
 
 class Pattern(StrEnum):
@@ -53,7 +58,8 @@ it is no loop."""
 class Hit:
     """One repeated statement in one unit, which holds ``requests`` requests.
 
-    ``sure`` says that the unit is one request, or one client's connection.
+    ``sure`` says that the unit is one request, or one client's connection. ``varies`` is the
+    number of the value that differs from one execution to the next.
     """
 
     pattern: Pattern
@@ -64,6 +70,7 @@ class Hit:
     grade: Grade
     sure: bool
     constant: bool = False
+    varies: int = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,30 +154,27 @@ def _read(one: Repeat) -> Hit | None:
     seen, gap = one.seen, median_gap(one.seen)
     above = parent(one.name, one.fragment)
     requests = _requests(one, above)
-    places = varying(seen.samples)
-    if places is None or gap > WIDEST_GAP or seen.n < FEWEST * requests:
+    varied = varying(seen.samples)
+    if varied is None or gap > WIDEST_GAP or seen.n < FEWEST * requests:
         return None
     if any(BATCH in s.places for s in seen.samples):
         return None
     known = all(s.known for s in seen.samples)
     if len(seen.distinct) == 1 and known:
         return _constant(one, above, requests, gap)
-    stands = places if places or known else _parameters(one)
-    if not stands or set(stands) - {EQUAL}:
+    if not varied and not known:  # any of those that the log does not tell
+        varied = list(range(len(seen.samples[0].places)))
+    places = {s.places[i] for s in seen.samples for i in varied}
+    if places != {EQUAL}:
         return None
     grade = _grade(gap)
     if not known:
         grade = Grade(max(Grade.LOW, grade - 1))
     if above:
-        return _hit(one, Pattern.N_PLUS_ONE, above, requests, grade)
+        return _hit(one, Pattern.N_PLUS_ONE, above, requests, grade, varies=varied[0])
     if one.one_request and known and _alone(one, gap):
-        return _hit(one, Pattern.N_PLUS_ONE, b"", 1, Grade.MEDIUM)
+        return _hit(one, Pattern.N_PLUS_ONE, b"", 1, Grade.MEDIUM, varies=varied[0])
     return None
-
-
-def _parameters(one: Repeat) -> str:
-    """Where the values stand that the log does not tell: any of them may be what varies."""
-    return "".join(sorted({place for s in one.seen.samples for place in s.places}))
 
 
 def _alone(one: Repeat, gap: float) -> bool:
@@ -217,7 +221,8 @@ def _hit(
     grade: Grade,
     *,
     constant: bool = False,
+    varies: int = NOWHERE,
 ) -> Hit:
     if one.unit is Unit.WINDOW:
         grade = Grade.LOW
-    return Hit(pattern, one.name, above, one.seen, requests, grade, one.sure, constant)
+    return Hit(pattern, one.name, above, one.seen, requests, grade, one.sure, constant, varies)

@@ -41,9 +41,10 @@ class Runs:
     """Repeated statements of a stretch of a log.
 
     ``names`` is the reader's table of templates, which may grow; ``show`` keeps three values of
-    each finding. ``tracks`` are the keys at work, ``heads`` those that fell silent and may go on
-    from an earlier stretch. ``calls`` and ``micros`` count all reads and writes, ``pooled`` the
-    signs of a pooler, ``orphaned`` is calls by template that speak against its parent.
+    each finding. ``began`` and ``latest`` are the first and the last end. ``tracks`` are the keys
+    at work, ``heads`` those that fell silent and may go on from an earlier stretch. ``calls`` and
+    ``micros`` count all reads and writes, ``pooled`` the signs of a pooler; ``orphaned`` is calls
+    by template that speak against its parent.
     """
 
     names: list[bytes] = field(default_factory=list)
@@ -89,11 +90,12 @@ class Runs:
                 self._sum_up(fragment)
         elif role:
             self._control(track, role, unit)
+        if ended > self.latest:
+            self.latest = ended
 
     def _begin(self, key: tuple[int, bytes], ended: float, seconds: float | None) -> Track:
         if self.began is None:
             self.began = self.swept = ended
-        self.latest = max(self.latest, ended)
         if ended - self.swept > IDLE or len(self.tracks) >= MOST_KEYS:
             self._sweep()
         start = ended - (seconds or 0.0)
