@@ -18,7 +18,10 @@ from scaledoctor.sources.host.cgroups import cgroups
 from scaledoctor.sources.host.cpu import cpu_times
 from scaledoctor.sources.host.disks import disks
 from scaledoctor.sources.host.info import host_info
+from scaledoctor.sources.host.listeners import listeners
 from scaledoctor.sources.host.memory import memory
+from scaledoctor.sources.host.network import network
+from scaledoctor.sources.host.ports import ports
 from scaledoctor.sources.host.processes import processes
 from scaledoctor.sources.host.session import HostSession, host, number, required, text
 from scaledoctor.sources.host.titles import _TITLE, postgres_titles
@@ -29,7 +32,8 @@ T = TypeVar("T")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the host is read through /proc")
 
 PROBES: Sequence[Probe[..., Any]] = (
-    host_info, cpu_times, processes, memory, disks, cgroups, postgres_titles,
+    host_info, cpu_times, processes, memory, disks, cgroups, postgres_titles, network, listeners,
+    ports,
 )  # fmt: skip
 
 

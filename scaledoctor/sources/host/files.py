@@ -36,8 +36,8 @@ class FileUse:
 class OpenFiles:
     """Open files of the system and their limit; the processes nearest to theirs.
 
-    ``seen`` processes were looked at, None where no process is told of; of ``hidden`` ones the
-    descriptors are not ours to see, and those that we had no time for.
+    ``seen`` processes were looked at, None where no process is told of; ``hidden`` ones were not:
+    their descriptors are not ours to see, or there was no time for them.
     """
 
     used: int
@@ -53,27 +53,33 @@ async def open_files(host: HostSession, processes: Processes) -> OpenFiles:
     system = (text(PROC / "sys" / "fs" / "file-nr") or "").split()
     if len(system) != 3:
         raise Unavailable("/proc/sys/fs/file-nr cannot be read")
-    end, hidden = monotonic() + SECONDS, 0
+    end, seen = monotonic() + SECONDS, 0
+    hidden = max(0, len(processes.processes) - MOST)
     found: list[FileUse] = []
     for process in processes.processes[:MOST]:
-        used = _used(process.pid) if monotonic() < end else None
-        limit = _LIMIT.search(text(f"{PROC}/{process.pid}/limits") or "") if used else None
-        if used is None:
-            hidden += 1
-        elif limit and limit[1].isdigit():
+        try:
+            used = _used(process.pid) if monotonic() < end else None
+        except FileNotFoundError:
+            continue  # it has gone
+        limit = _LIMIT.search(text(f"{PROC}/{process.pid}/limits") or "")
+        seen, hidden = (seen, hidden + 1) if used is None else (seen + 1, hidden)
+        if used and limit and limit[1].isdigit():
             found.append(FileUse(process.pid, process.label, used, int(limit[1])))
     found.sort(key=lambda use: -use.used / max(1, use.limit))
-    hidden += max(0, len(processes.processes) - MOST)
-    seen = len(processes.processes) - hidden
     return OpenFiles(int(system[0]), int(system[2]), tuple(found[:KEPT]), seen, hidden)
 
 
 def _used(pid: int) -> int | None:
-    """How many descriptors are open: the folder's size since Linux 6.2, before that its entries."""
+    """How many descriptors are open, None when that is not ours to see.
+
+    Since Linux 6.2 it is the folder's size, which all may see; before that it has none.
+
+    Raises:
+        FileNotFoundError: there is no such process any more.
+
+    """
     folder = f"{PROC}/{pid}/fd"
     try:
-        if not os.access(folder, os.R_OK):
-            return None
         return os.stat(folder).st_size or len(os.listdir(folder))
-    except OSError:
+    except PermissionError:
         return None
