@@ -28,8 +28,10 @@ from tests.checks.pool_facts import (
     KEY,
     ask,
     backends,
+    clients,
     config,
     databases,
+    group,
     pool,
     sessions,
     stats,
@@ -241,13 +243,56 @@ def test_one_wasteful_statement_explains_the_pool() -> None:
     found = only(
         list(
             statement_share(
-                SERVER, busy, slow, None, None, None, None, FIVE["servers"], FIVE["databases"]
+                SERVER,
+                busy,
+                slow,
+                None,
+                None,
+                None,
+                None,
+                FIVE["servers"],
+                FIVE["databases"],
+                None,
+                FULL,
             )
         )
     )
     assert found.explains == {KEY: 1.0}
     quick = statements(statement("7", 80, 8.0, query="SELECT slow"), seconds=1.5)
     assert small(FULL, **{**FIVE, "activity": busy, "statements": quick})
+
+
+@pytest.mark.parametrize(("queued", "fires"), [(1, True), (0, False)])
+def test_sleepers_count_where_clients_wait_for_their_pool(queued: int, fires: bool) -> None:
+    """Five servers asleep on purpose: nobody's loss as long as nobody wants one."""
+    found = statement_share(
+        SERVER, FIVE["activity"], None, None, None, None, None,
+        FIVE["servers"], FIVE["databases"], None, steady(pool(active=5, waiting=queued)),
+    )  # fmt: skip
+    assert bool(list(found)) is fires
+
+
+def test_the_statement_that_fills_the_pool_is_shown_and_can_have_a_pool_apart() -> None:
+    """4 of 5 servers run the export; web shares the pool with it."""
+    slow = [active(p, application="export", query="SELECT slow", **SLEEPING) for p in (1, 2, 3, 4)]
+    busy = Window.of(*[activity(*slow, active(5, query="SELECT 1", **SLEEPING))] * 4)
+    shared = clients(group("export", running=4), group("web", waiting=15))
+    found = only(small(FULL, **{**FIVE, "activity": busy, "clients": shared}))
+    assert (found.evidence[-1].fact, found.evidence[-1].value) == (
+        "80% of its busy servers run, for export",
+        "SELECT slow",
+    )
+    assert found.fixes[1].commands[1:4] == (
+        "[databases]",
+        "shop_export = host=10.0.0.1 port=5432 dbname=shop pool_size=4",
+        "; and in export: dbname=shop_export",
+    )
+    alone = clients(group("export", running=5, waiting=15))
+    assert len(only(small(FULL, **{**FIVE, "activity": busy, "clients": alone})).fixes) == 1
+    mixed = [active(p, query=f"SELECT {p}", **SLEEPING) for p in range(1, 6)]
+    several = Window.of(*[activity(*mixed)] * 4)
+    quiet = only(small(FULL, **{**FIVE, "activity": several, "clients": shared}))
+    assert not any("busy servers run" in e.fact for e in quiet.evidence)
 
 
 def test_full_cores_are_no_matter_of_size() -> None:

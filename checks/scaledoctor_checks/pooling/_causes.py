@@ -67,7 +67,7 @@ def wasteful(
 ) -> Callable[[Session], bool]:
     """Whether a session runs a statement that postgres.statement-share blames."""
     blamed: list[Heavy] = []
-    for one in heavy(activity, statements)[:3] if activity else ():
+    for one in heavy(activity, statements, sleepers=True)[:3] if activity else ():
         several = activity is not None and one.seconds >= ALONE * max(activity.seconds, 1.0)
         if one.share >= DOMINANT and one.wasteful() and several:
             blamed.append(one)

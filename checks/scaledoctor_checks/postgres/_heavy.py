@@ -28,8 +28,9 @@ class Heavy:
     """One statement over the window; seconds are session-seconds of execution, waits included.
 
     ``blocked`` is the share of its sampled time spent waiting for others: for locks, or for a
-    synchronous standby. ``calls`` is 0 for a statement that only the samples know, because it
-    has not finished. ``key`` is its query id, before PostgreSQL 14 its text.
+    synchronous standby; ``slept`` says that it mostly slept on purpose. ``calls`` is 0 for a
+    statement that only the samples know, because it has not finished. ``key`` is its query id,
+    before PostgreSQL 14 its text.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Heavy:
     rows: int
     blocks: int
     blocked: float
+    slept: bool
     longest: float
     share: float
 
@@ -70,37 +72,44 @@ class Heavy:
         return session.active and (session.query_id or session.query) == self.key
 
 
-def heavy(activity: Window[Activity], statements: Window[Statements] | None) -> list[Heavy]:
+def asleep(session: Session) -> bool:
+    """Runs a statement, and that waits in pg_sleep: a poller of jobs does so for its pause."""
+    return session.active and (session.wait_type, session.wait_event) == ("Timeout", "PgSleep")
+
+
+def heavy(
+    activity: Window[Activity], statements: Window[Statements] | None, *, sleepers: bool = False
+) -> list[Heavy]:
     """Return the window's statements, most time first.
 
     Counters count what finished, samples see what is running: a statement's time is the larger
     of the two, so that one that never ends is not lost. Without counters samples alone decide.
+    Those that mostly sleep on purpose are no work, and left out without ``sleepers``.
     """
     counted = _growth(statements)
     sampled = _sampled(activity)
-    found: list[Heavy] = []
-    for key in {**counted, **sampled}:
-        grown, seen = counted.get(key), sampled.get(key)
-        query = grown.query if grown and grown.query else (seen.query if seen else "")
-        if not query:
-            continue
-        found.append(
-            Heavy(
-                key=key,
-                query=query,
-                application=seen.application if seen else "",
-                seconds=max(grown.seconds if grown else 0.0, seen.seconds if seen else 0.0),
-                calls=grown.calls if grown else 0,
-                rows=grown.rows if grown else 0,
-                blocks=grown.blocks if grown else 0,
-                blocked=seen.blocked if seen else 0.0,
-                longest=seen.longest if seen else 0.0,
-                share=0.0,
-            )
-        )
+    joined = (_joined(key, counted.get(key), sampled.get(key)) for key in {**counted, **sampled})
+    found = [one for one in joined if one.query and (sleepers or not one.slept)]
     total = sum(h.seconds for h in found) or 1.0
     shared = [replace(h, share=h.seconds / total) for h in found]
     return sorted(shared, key=lambda h: -h.seconds)
+
+
+def _joined(key: str, grown: "_Grown | None", seen: "_Seen | None") -> Heavy:
+    counted, sampled = grown or _Grown(""), seen or _Seen("", "")
+    return Heavy(
+        key=key,
+        query=counted.query or sampled.query,
+        application=sampled.application,
+        seconds=max(counted.seconds, sampled.seconds),
+        calls=counted.calls,
+        rows=counted.rows,
+        blocks=counted.blocks,
+        blocked=sampled.blocked,
+        slept=sampled.slept * 2 >= sampled.seconds > 0,
+        longest=sampled.longest,
+        share=0.0,
+    )
 
 
 @dataclass(slots=True)
@@ -140,6 +149,7 @@ class _Seen:
     application: str
     seconds: float = 0.0
     waits: float = 0.0
+    slept: float = 0.0
     longest: float = 0.0
 
     @property
@@ -158,6 +168,7 @@ def _sampled(activity: Window[Activity]) -> dict[str, _Seen]:
             seen = found.setdefault(s.query_id or s.query, _Seen(s.query, s.label))
             seen.seconds += every
             seen.waits += every * (s.blocked or s.wait_event == "SyncRep")
+            seen.slept += every * asleep(s)
             seen.longest = max(seen.longest, s.query_age or 0.0)
     return found
 

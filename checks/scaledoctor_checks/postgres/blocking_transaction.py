@@ -14,6 +14,7 @@ from scaledoctor.sources.postgres import Activity, LockTable, Server, XminHolder
 from scaledoctor.sql import literal
 from scaledoctor_checks.postgres._blocking import blocking
 from scaledoctor_checks.postgres._causes import CYCLE, PREPARED
+from scaledoctor_checks.postgres._maintenance import maintenance
 from scaledoctor_checks.postgres._root import Root
 from scaledoctor_checks.postgres._shared_rows import confidence, end_all, together
 from scaledoctor_checks.postgres._words import duration, statement, who
@@ -64,7 +65,7 @@ def blocking_transaction(
                 Evidence("share of all blocked time", found.share(root), "share", share, SOURCE),
                 Evidence("who waits", root.victim_labels, source=SOURCE),
             ),
-            fixes=tuple(_fixes(root, prepared)),
+            fixes=tuple(_fixes(root, prepared, server.major)),
             explains={"postgres.locks": found.share(root)},
             impact=found.impact(root),
         )  # fmt: skip
@@ -91,7 +92,7 @@ def _prepared(holders: XminHolders | None) -> list[XminHolder]:
     return [h for h in holders.holders if h.kind == "prepared transaction"] if holders else []
 
 
-def _fixes(root: Root, prepared: XminHolders | None) -> Iterator[Fix]:
+def _fixes(root: Root, prepared: XminHolders | None, major: int) -> Iterator[Fix]:
     if root.pid == PREPARED:
         yield Fix(
             "Decide the forgotten prepared transaction",
@@ -108,7 +109,8 @@ def _fixes(root: Root, prepared: XminHolders | None) -> Iterator[Fix]:
     if root.sharers:
         yield end_all(root)
         return
-    if not root.stays:
+    again = maintenance(root.session.query, root.session.database, major)
+    if not root.stays and not again:
         yield _shorter(root)
         return
     if root.session.state == "idle":
@@ -120,8 +122,10 @@ def _fixes(root: Root, prepared: XminHolders | None) -> Iterator[Fix]:
         (f"SELECT pg_cancel_backend({pid});",),
         risk="its transaction fails and rolls back; its application sees an error",
         verify="SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock';",
-        undo="run the work again, in smaller batches",
+        undo="run it again as below" if again else "run the work again, in smaller batches",
     )
+    if again:
+        yield again
     yield _end("If it does not yield, end its session", pid)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from scaledoctor.sdk import Evidence, Finding, Fix, Step, Window, check
 from scaledoctor.sources.postgres import Activity, LockTable, Server
 from scaledoctor_checks.postgres._blocking import Blocking, blocking
+from scaledoctor_checks.postgres._maintenance import maintenance
 from scaledoctor_checks.postgres._root import Root
 from scaledoctor_checks.postgres._words import duration, statement, who
 
@@ -39,7 +40,7 @@ def ddl_queue(
     found = blocking(window, locks)
     for root in found.roots.values():
         if root.queued and found.mean(root) >= mean_blocked:
-            yield _finding(root, found, mean_blocked)
+            yield _finding(root, found, mean_blocked, server.major)
 
 
 def _its_name(relation: str) -> Iterator[Evidence]:
@@ -49,7 +50,20 @@ def _its_name(relation: str) -> Iterator[Evidence]:
         yield Evidence("its name", f"in database {database}: SELECT {oid}::regclass;")
 
 
-def _finding(root: Root, found: Blocking, mean_blocked: float) -> Finding:
+def _again(text: str) -> Fix:
+    return Fix(
+        "Run it again so that it never queues for long",
+        (
+            "SET lock_timeout = '2s';",
+            f"-- then the same statement, tried again until it succeeds: {text}",
+        ),
+        risk="each try stops the table for at most 2 s",
+        verify="the migration tool reports success",
+        undo="RESET lock_timeout;",
+    )
+
+
+def _finding(root: Root, found: Blocking, mean_blocked: float, major: int) -> Finding:
     ddl, impact = root.session, found.impact(root)
     holders = "; ".join(
         f"{who(h)}, {h.state} in a transaction for {duration(h.transaction_age)}"
@@ -79,17 +93,7 @@ def _finding(root: Root, found: Blocking, mean_blocked: float) -> Finding:
                 verify="SELECT count(*) FROM pg_locks WHERE NOT granted;",
                 undo="run the migration again as below",
             ),
-            Fix(
-                "Run it again so that it never queues for long",
-                (
-                    "SET lock_timeout = '2s';",
-                    f"-- then the same statement, tried again until it succeeds: "
-                    f"{statement(ddl.query, 70)}",
-                ),
-                risk="each try stops the table for at most 2 s",
-                verify="the migration tool reports success",
-                undo="RESET lock_timeout;",
-            ),
+            maintenance(ddl.query, ddl.database, major) or _again(statement(ddl.query, 70)),
         ),
         explains={"postgres.locks": found.share(root)},
         impact=impact,

@@ -13,12 +13,13 @@ from scaledoctor.sdk import (
     check,
 )
 from scaledoctor.sources.host import CpuTimes, HostInfo, Processes
-from scaledoctor.sources.pgbouncer import PoolerDatabases, PoolerServers
-from scaledoctor.sources.postgres import Activity, Server, Statements, Tables
+from scaledoctor.sources.pgbouncer import PoolerDatabases, PoolerPools, PoolerServers
+from scaledoctor.sources.postgres import Activity, Server, Settings, Statements, Tables
 from scaledoctor.sql import identifier
 from scaledoctor_checks.host._use import busy as use_of
 from scaledoctor_checks.host._use import tells
 from scaledoctor_checks.pooling._inside import inside
+from scaledoctor_checks.postgres._asleep import sleepers_crowd
 from scaledoctor_checks.postgres._explain import plan_fix
 from scaledoctor_checks.postgres._heavy import (
     ALONE,
@@ -29,9 +30,22 @@ from scaledoctor_checks.postgres._heavy import (
     database_share,
     heavy,
 )
+from scaledoctor_checks.postgres._maintenance import maintenance
 from scaledoctor_checks.postgres._words import duration, statement
 
 SOURCE = "pg_stat_statements over the window, pg_stat_activity samples"
+
+AWAKE = Fix(
+    "Sleep in the application, without a connection",
+    (
+        "-- give the connection back before the pause, take one again after it",
+        "-- a poller of jobs: LISTEN, and NOTIFY by whoever puts a job in, needs no pause",
+    ),
+    language="text",
+    risk="a change in the application",
+    verify="SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep';",
+    undo="deploy the version before",
+)
 
 SMALL = 100
 """Pages below which a sequential scan is never a problem (traps: tables under ~100 pages)."""
@@ -48,6 +62,8 @@ def statement_share(
     info: HostInfo | None,
     servers: Window[PoolerServers] | None = None,
     pooled: PoolerDatabases | None = None,
+    settings: Settings | None = None,
+    queue: Window[PoolerPools] | None = None,
     /,
     *,
     share: float = DOMINANT,
@@ -65,8 +81,10 @@ def statement_share(
     all statements' time and ``sessions`` sessions busy with it on average, if it touches
     ``blocks_per_call`` blocks at ``blocks_per_row`` per row, or takes ``slow`` seconds. A cheap
     statement that is merely frequent is reported as information, and so is a report or a job: one
-    session, fewer than ``per_second`` calls, on a machine whose cores nobody queues for. Its share
-    of a PgBouncer pool is that of the pool's busy servers which run it.
+    session, fewer than ``per_second`` calls, on a machine whose cores nobody queues for. One that
+    sleeps on purpose, as pollers of jobs do, counts only where such sessions take half of the
+    slots, or of a pool with a queue. Its share of a PgBouncer pool is that of the pool's busy
+    servers which run it.
     Fix: the index that its predicate lacks, when there is one; else its plan.
     When to ignore: a report that runs when nobody waits.
     References: PostgreSQL manual, pg_stat_statements; "Indexes".
@@ -74,7 +92,8 @@ def statement_share(
     activity.last.require_visible(server)
     seconds = max(activity.seconds, 1.0)
     pools = inside(servers, pooled, activity)
-    for one in heavy(activity, statements)[:3]:
+    crowd = sleepers_crowd(activity, settings, queue, pools)
+    for one in heavy(activity, statements, sleepers=crowd)[:3]:
         if one.share < share or one.seconds / seconds < sessions:
             return
         alone = one.seconds / seconds < ALONE and one.calls < per_second * seconds
@@ -85,7 +104,7 @@ def statement_share(
             one,
             index,
             wasteful=wasteful,
-            major=server.major,
+            server=server,
             share=share,
             busy=one.seconds / seconds,
             explains={
@@ -106,7 +125,7 @@ def _finding(
     index: Candidate | None,
     *,
     wasteful: bool,
-    major: int,
+    server: Server,
     share: float,
     busy: float,
     explains: Mapping[str, float],
@@ -129,7 +148,7 @@ def _finding(
                      source=SOURCE),
             Evidence("share of its time waiting for others", one.blocked, "share", source=SOURCE),
         ),
-        fixes=tuple(_fixes(one, index, major)),
+        fixes=tuple(_fixes(one, index, server)),
         explains={resource: part for resource, part in explains.items() if part},
         waits_for={"postgres.locks": one.blocked},
         impact=one.share * (1 - one.blocked) if wasteful else 0.0,
@@ -150,7 +169,13 @@ def _summary(one: Heavy, index: Candidate | None, *, scans: bool) -> str:
     return f"{head} ({each}, {one.blocks_per_call:,.0f} blocks)"
 
 
-def _fixes(one: Heavy, index: Candidate | None, major: int) -> Iterator[Fix]:
+def _fixes(one: Heavy, index: Candidate | None, server: Server) -> Iterator[Fix]:
+    if fix := maintenance(one.query, server.database, server.major):
+        yield fix
+        return
+    if one.slept:
+        yield AWAKE
+        return
     if index:
         table = f"{identifier(index.table.schema)}.{identifier(index.table.name)}"
         columns = ", ".join(map(identifier, index.columns))
@@ -166,4 +191,4 @@ def _fixes(one: Heavy, index: Candidate | None, major: int) -> Iterator[Fix]:
         )
         return
     verify = f"its time per call falls below {duration(one.mean)}"
-    yield from plan_fix("Look at its plan", one.query, major, verify)
+    yield from plan_fix("Look at its plan", one.query, server.major, verify)
