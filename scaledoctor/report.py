@@ -110,6 +110,59 @@ class Suppressed:
     until: date | None
 
 
+class Turn(StrEnum):
+    """How something stands beside the baseline; ``edge`` is so near its limit that it flaps."""
+
+    NEW = "new"
+    WORSE = "worse"
+    EDGE = "edge"
+    SAME = "same"
+    BETTER = "better"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A finding or a counter beside the baseline; ``fails`` is what the gate stops at."""
+
+    what: str
+    turn: Turn
+    before: str
+    after: str
+    note: str = ""
+    fails: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """This scan beside a baseline. ``incomparable`` says why nothing can be concluded."""
+
+    baseline: str
+    changes: tuple[Change, ...]
+    incomparable: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the gate is shut."""
+        return not self.incomparable and any(change.fails for change in self.changes)
+
+    @property
+    def sentence(self) -> str:
+        """Shut, open, or nothing to conclude."""
+        if self.incomparable:
+            return f"INCOMPARABLE with {self.baseline}: nothing is concluded"
+        failing = sum(change.fails for change in self.changes)
+        if failing:
+            return f"REGRESSION against {self.baseline}: {failing} worse than the gate allows"
+        return f"no regression against {self.baseline}"
+
+    @property
+    def changed(self) -> tuple[Change, ...]:
+        """Everything that does not stand as it stood, what fails first."""
+        return tuple(change for change in self.changes if change.turn is not Turn.SAME)
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """The result of one scan. Ranked diagnoses first; risks and blind spots apart.
@@ -137,6 +190,7 @@ class Report:
     redactions: Mapping[str, int]
     suppressed: tuple[Suppressed, ...] = ()
     notices: tuple[str, ...] = ()
+    gate: Comparison | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from scaledoctor.model import Confidence, Evidence, Fix, Severity
-from scaledoctor.report import Headroom, Hop, Visited
+from scaledoctor.report import Change, Headroom, Hop, Visited
 from scaledoctor_reports._words import Progress
 
 Role = Literal["root", "symptom", "minor", "risk", "blind-spot", "suppressed"]
@@ -121,6 +121,18 @@ class SuppressedDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class GateDocument:
+    """The scan beside a baseline; without conclusion where it is ``incomparable``."""
+
+    baseline: str
+    failed: bool
+    sentence: str
+    changes: tuple[Change, ...]
+    incomparable: tuple[str, ...]
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunDocument:
     """When and how long; ``window`` and ``seconds`` in seconds, window 0 is one shot."""
 
@@ -154,3 +166,4 @@ class ReportDocument:
     redactions: Mapping[str, int]
     suppressed: tuple[SuppressedDocument, ...]
     notices: tuple[str, ...]
+    gate: GateDocument | None

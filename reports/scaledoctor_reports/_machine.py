@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 
 from scaledoctor.model import Evidence, Finding
-from scaledoctor.report import Diagnosis, Report, Verdict
+from scaledoctor.report import Comparison, Diagnosis, Report, Verdict
 from scaledoctor_reports import _words as words
 from scaledoctor_reports._document import (
     CONFIDENCES,
@@ -16,6 +16,7 @@ from scaledoctor_reports._document import (
     DiagnosisDocument,
     FailureDocument,
     FindingDocument,
+    GateDocument,
     ReportDocument,
     Role,
     RunDocument,
@@ -68,6 +69,18 @@ def document(report: Report) -> ReportDocument:
             for s in report.suppressed
         ),
         notices=report.notices,
+        gate=_gate(report.gate) if report.gate else None,
+    )
+
+
+def _gate(found: Comparison) -> GateDocument:
+    return GateDocument(
+        found.baseline,
+        found.failed,
+        found.sentence,
+        found.changes,
+        found.incomparable,
+        found.notices,
     )
 
 

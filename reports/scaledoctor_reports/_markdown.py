@@ -27,6 +27,7 @@ def _document(report: Report) -> Iterator[str]:
         yield from _cause(number, diagnosis, told=verdict.sentence)
     if verdict.status is Status.BOTTLENECK:
         yield from _fix_path(report)
+    yield from _gate(report)
     yield from _headroom(report)
     yield from _section("Risks, not urgent now", report.risks)
     yield from _section("Minor", report.minor)
@@ -128,6 +129,25 @@ def _headroom(report: Report) -> Iterator[str]:
         yield f"{inert(first)}.\n"
 
 
+def _gate(report: Report) -> Iterator[str]:
+    gate = report.gate
+    if gate is None:
+        return
+    yield "## Beside the baseline\n"
+    yield f"**{inert(gate.sentence)}**\n"
+    yield from _bullets("", map(inert, (*gate.incomparable, *gate.notices)))
+    yield from _table(
+        ("", "what", "before", "now", "note"),
+        (
+            (
+                "**fails**" if change.fails else change.turn.value,
+                *map(inert, (change.what, change.before, change.after, change.note)),
+            )
+            for change in gate.changed
+        ),
+    )
+
+
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
     """A table of cells that are already inert; nothing without rows."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
@@ -153,7 +173,8 @@ def _section(heading: str, found: Iterable[Finding]) -> Iterator[str]:
 def _bullets(heading: str, lines: Iterable[str], level: int = 2) -> Iterator[str]:
     lines = list(lines)
     if lines:
-        yield f"{'#' * level} {heading}\n"
+        if heading:
+            yield f"{'#' * level} {heading}\n"
         yield from (f"- {text}" for text in lines)
         yield ""
 

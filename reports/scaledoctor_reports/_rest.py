@@ -70,6 +70,26 @@ def not_seen(page: Page, report: Report) -> None:
         page.say("tracebacks: -vv", indent=2, ink="dim")
 
 
+def gate(page: Page, report: Report) -> None:
+    """The scan beside its baseline: the sentence, and everything that changed."""
+    found = report.gate
+    if found is None:
+        return
+    page.heading("Beside the baseline")
+    mark = page.marks.bad if found.failed else page.marks.good
+    page.say((found.sentence, "bold red" if found.failed else "bold"), lead=f"{mark} ")
+    for line in (*found.incomparable, *found.notices):
+        page.say(line, lead=f"{page.marks.warn} ")
+    for change in found.changed:
+        word = "fails" if change.fails else change.turn.value
+        note = f" ({change.note})" if change.note else ""
+        page.say(
+            (f"{word} ", "red" if change.fails else "dim"),
+            f"{change.what}: {change.before} to {change.after}{note}",
+            lead=f"{page.marks.dot} ",
+        )
+
+
 def footer(page: Page, report: Report) -> None:
     """What was looked at, for how long, what was masked, and what is hidden here."""
     page.console.print()

@@ -5,7 +5,7 @@ from scaledoctor.sdk import Style
 from scaledoctor_reports._causes import causes, fix_path
 from scaledoctor_reports._headroom import headroom
 from scaledoctor_reports._page import blank_page
-from scaledoctor_reports._rest import findings, footer, not_seen, ruled_out
+from scaledoctor_reports._rest import findings, footer, gate, not_seen, ruled_out
 from scaledoctor_reports._verdict import quiet, verdict, why
 
 
@@ -20,6 +20,7 @@ def render(report: Report, style: Style) -> str:
     causes(page, report)
     if report.verdict.status is Status.BOTTLENECK:
         fix_path(page, report)
+    gate(page, report)
     headroom(page, report)
     findings(page, "Risks, not urgent now", report.risks)
     if style.verbosity > 0:

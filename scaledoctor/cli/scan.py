@@ -1,5 +1,6 @@
 """``scaledoctor scan``: look, then say what the bottleneck is."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,11 @@ Saved = Annotated[
     typer.Option("--from", metavar="FILE", help="Read what collect made; - is stdin."),
 ]
 
+Baseline = Annotated[
+    Path | None,
+    typer.Option("--baseline", metavar="FILE", help="Exit 5 when this scan is worse than it."),
+]
+
 Strict = Annotated[
     bool,
     typer.Option(
@@ -48,6 +54,7 @@ def scan(
         typer.Option(envvar="SCALEDOCTOR_FAIL_ON", help="Exit 1 from this severity on."),
     ] = opt.FailOn.NONE,
     strict: Strict = False,
+    baseline: Baseline = None,
     checks_dir: opt.ChecksDir = None,
     color: opt.ColorOption = opt.Color.AUTO,
     quiet: opt.Quiet = False,
@@ -55,19 +62,25 @@ def scan(
     show_literals: opt.ShowLiterals = False,
 ) -> int:
     """Look at a running system and name its bottleneck."""
+    from scaledoctor import gate
     from scaledoctor.cli._output import outputs, write
     from scaledoctor.cli._plugins import loaded
     from scaledoctor.cli._run import collected
+    from scaledoctor.cli.gate import compared
     from scaledoctor.config import Config, tuned
     from scaledoctor.diagnosis import diagnose
 
     configuration: Config = context.obj
     registry = tuned(loaded(checks_dir), configuration)
     found = outputs(output or [], registry)
+    base = gate.read(baseline) if baseline else None
     snapshot = collected(
         registry, given, configuration, window, saved, quiet=quiet, show_literals=show_literals
     )
     report = diagnose(snapshot, registry, configuration.ignores)
+    if base is not None and baseline is not None:
+        limit = opt.FailOn.HIGH if fail_on is opt.FailOn.NONE else fail_on
+        report = replace(report, gate=compared(base, baseline, snapshot, report, limit))
     write(report, found, color, -1 if quiet else verbose)
     theirs = [o.renderer.exits for o in found if o.renderer.exits and o.path is None]
     return theirs[0](report) if theirs else exit_code(report, fail_on, strict=strict)
@@ -78,6 +91,8 @@ def exit_code(report: Report, fail_on: opt.FailOn, *, strict: bool) -> Exit:
     named = [t for t in report.targets if t.named]
     if report.verdict.status is Status.UNKNOWN and named and not any(t.ok for t in named):
         return Exit.UNREACHABLE
+    if report.gate is not None and report.gate.failed:
+        return Exit.REGRESSION
     limit = fail_on.severity
     if limit is not None and any(f.severity >= limit for f in report.findings):
         return Exit.FINDINGS
