@@ -41,6 +41,12 @@ BOUNDED: dict[str, tuple[Command, Command]] = {
     "entries of a stream": (("XRANGE", "k", "-", "+", "COUNT", 5), ("XRANGE", "k", "-", "+")),
     "pending entries": (("XPENDING", "k", "g"), ("XPENDING", "k", "g", "-", "+", 100_000)),
     "a stream in short": (("XINFO", "STREAM", "k"), ("XINFO", "STREAM", "k", "FULL")),
+    "some of the slow log": (("SLOWLOG", "GET", 64), ("SLOWLOG", "GET", 100_000)),
+    "a size by a few elements": (
+        ("MEMORY", "USAGE", "k", "SAMPLES", 5),
+        ("MEMORY", "USAGE", "k", "SAMPLES", 0),
+    ),
+    "a harmless setting": (("CONFIG", "GET", "save"), ("CONFIG", "GET", "*")),
     "the start of a value": (("GETRANGE", "k", 0, 20), ("GETRANGE", "k", 0, -1)),
 }
 
@@ -58,7 +64,8 @@ def test_second_words_count() -> None:
     require_allowed(("client", "list"))
     require_allowed(("CLUSTER", "SLOTS"))
     for command in (("CLIENT", "KILL", "ID", 1), ("CLIENT", "PAUSE", 9), ("CLUSTER", "RESET"),
-                    ("SENTINEL", "FAILOVER", "m"), ("XINFO", "HELP")):  # fmt: skip
+                    ("SENTINEL", "FAILOVER", "m"), ("XINFO", "HELP"), ("CONFIG", "SET", "save", ""),
+                    ("SLOWLOG", "RESET"), ("LATENCY", "RESET"), ("MEMORY", "PURGE")):  # fmt: skip
         with pytest.raises(ValueError, match="not on the list"):
             require_allowed(command)
     assert not {"KEYS", "SMEMBERS", "HGETALL"} & set(ALLOWED)

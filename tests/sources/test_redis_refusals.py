@@ -17,7 +17,7 @@ from redis.exceptions import NoPermissionError
 
 from scaledoctor.demo.servers import RedisServer, find_redis, redis
 from scaledoctor.demo.servers.child import accepts, free_port
-from scaledoctor.sdk import Reach
+from scaledoctor.sdk import Confidence, Reach
 from tests.queues.work import look, queue, readings, record, report, until
 from tests.servers import needs_servers
 from tests.sources.pg import listener
@@ -28,7 +28,8 @@ SECRET = "hunter2"  # noqa: S105  of a server that lives as long as the test
 
 LEAST = (
     "ACL SETUSER scaledoctor on >{secret} resetchannels &* ~* -@all +@read -keys +ping +info "
-    "+select +client|list +client|setname +psubscribe +cluster|slots"
+    "+select +client|list +client|setname +psubscribe +cluster|slots "
+    "+config|get +slowlog|get +latency|latest"
 )
 
 
@@ -102,10 +103,12 @@ def test_the_least_rights_write_nothing(guarded: RedisServer) -> None:
 
 
 def test_a_user_of_hardly_any_rights(guarded: RedisServer) -> None:
-    """Let in, but blind: it says what is missing and how to grant it, and is no health."""
+    """INFO alone: the server's own health is seen, the queues are not, and that is said."""
     url = guarded.url(0, "blind", SECRET)
     found = report(url, 0.0)
-    assert found.verdict.status.value == "unknown"
+    assert found.verdict.confidence is Confidence.MEDIUM
+    assert "not everything could be seen" in found.verdict.sentence
+    assert [f.check for f in found.blind_spots] == ["redis.health-unseen"]
     skips = {(s.reason, s.enable) for s in found.skipped}
     assert any("TYPE" in reason and "ACL SETUSER blind" in enable for reason, enable in skips)
 
@@ -199,11 +202,11 @@ def _endless(r: client.Redis) -> None:
 
 
 def test_a_replica_without_its_master() -> None:
-    """It lets us in and refuses to read: that is no empty database."""
+    """It lets us in and refuses to read: that is the finding, and no empty database."""
     alone = ("--replicaof", "127.0.0.1 1", "--replica-serve-stale-data", "no")
     with needs_servers(), redis(alone) as server:
         found = report(server.url(), 0.0)
-    assert found.verdict.status.value == "unknown"
+    assert [d.finding.check for d in found.diagnoses] == ["redis.replication"]
     assert any("lost its master" in s.reason for s in found.skipped)
 
 

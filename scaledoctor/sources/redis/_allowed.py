@@ -8,8 +8,20 @@ Command = Sequence[str | bytes | int | float]
 MOST = 1_000
 """Elements that one command may ask for: a reply of some 100 kB, well below a millisecond."""
 
-FAMILIES = ("CLIENT", "CLUSTER", "SENTINEL", "XINFO")
+FAMILIES = ("CLIENT", "CLUSTER", "CONFIG", "LATENCY", "MEMORY", "SENTINEL", "SLOWLOG", "XINFO")
 """Commands whose second word says what they do."""
+
+SETTINGS = (
+    "appendfsync",
+    "appendonly",
+    "io-threads",
+    "latency-monitor-threshold",
+    "save",
+    "slowlog-log-slower-than",
+    "stop-writes-on-bgsave-error",
+    "timeout",
+)
+"""The settings that may be read: none of them is a secret, and a pattern would find more."""
 
 
 def _number(value: str | bytes | int | float) -> int:
@@ -45,6 +57,19 @@ def _few_fields(command: Command) -> bool:
     return len(command) <= MOST
 
 
+def _short_log(command: Command) -> bool:
+    return len(command) == 3 and 0 < _number(command[2]) <= 128
+
+
+def _few_samples(command: Command) -> bool:
+    """Looks at a few elements; 0 would mean all of them."""
+    return len(command) == 5 and command[3] == "SAMPLES" and 0 < _number(command[4]) <= 5
+
+
+def _harmless_setting(command: Command) -> bool:
+    return len(command) == 3 and command[2] in SETTINGS
+
+
 def _free(command: Command) -> bool:
     return True
 
@@ -53,6 +78,7 @@ ALLOWED: Mapping[str, Callable[[Command], bool]] = {
     "CLIENT LIST": _free,  # the caller looks at the number of clients first
     "CLIENT SETNAME": _free,  # names our own connection
     "CLUSTER SLOTS": _free,
+    "CONFIG GET": _harmless_setting,
     "EXISTS": _few_fields,
     "GETRANGE": _from_the_head,
     "HGET": _free,
@@ -60,10 +86,12 @@ ALLOWED: Mapping[str, Callable[[Command], bool]] = {
     "HMGET": _few_fields,
     "HSTRLEN": _free,
     "INFO": _free,
+    "LATENCY LATEST": _free,
     "LINDEX": _at_an_end,
     "LLEN": _free,
     "LPOS": _short_search,
     "LRANGE": _from_the_head,
+    "MEMORY USAGE": _few_samples,
     "PING": _free,
     "PSUBSCRIBE": _free,
     "SCAN": _counted,
@@ -71,6 +99,7 @@ ALLOWED: Mapping[str, Callable[[Command], bool]] = {
     "SELECT": _free,  # of our own connection
     "SENTINEL GET-MASTER-ADDR-BY-NAME": _free,
     "SISMEMBER": _free,
+    "SLOWLOG GET": _short_log,
     "SSCAN": _counted,
     "TTL": _free,
     "TYPE": _free,

@@ -24,6 +24,13 @@ class Client:
     db: int
     command: str
     patterns: int
+    idle: int = 0
+    blocked: bool = False
+
+    @property
+    def label(self) -> str:
+        """Its name, or the host that it comes from."""
+        return self.name or self.address.rpartition(":")[0]
 
     @property
     def waits(self) -> bool:
@@ -58,6 +65,8 @@ def clients_of(reply: bytes) -> list[Client]:
                     db=int(words.get("db") or 0),
                     command=words.get("cmd", "").lower(),
                     patterns=int(words.get("psub") or 0),
+                    idle=int(words.get("idle") or 0),
+                    blocked="b" in words.get("flags", ""),
                 )
             )
     return found

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scaledoctor.sources.redis._allowed import FAMILIES, Command
 from scaledoctor.sources.redis._wire import Reply, Wire
 
-EVERYWHERE = ("CLIENT", "INFO", "PING")
+EVERYWHERE = ("CLIENT", "CONFIG", "INFO", "LATENCY", "PING", "SLOWLOG")
 """Commands without a key; the first node answers them."""
 
 

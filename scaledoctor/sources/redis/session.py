@@ -26,11 +26,14 @@ MOST_NODES = 20
 
 GRANT = (
     "ACL SETUSER {user} resetchannels &* ~* -@all +@read -keys +ping +info +select +client|list "
-    "+client|setname +psubscribe +cluster|slots"
+    "+client|setname +psubscribe +cluster|slots +config|get +slowlog|get +latency|latest"
 )
 """The least that a user of the scan needs; CLIENT LIST and PSUBSCRIBE count workers."""
 
-OPTIONAL = frozenset({"CLIENT LIST", "CLIENT SETNAME", "CLUSTER SLOTS", "PSUBSCRIBE"})
+OPTIONAL = frozenset({
+    "CLIENT LIST", "CLIENT SETNAME", "CLUSTER SLOTS", "CONFIG GET", "LATENCY LATEST",
+    "MEMORY USAGE", "PSUBSCRIBE", "SLOWLOG GET",
+})  # fmt: skip
 """Without these we see less, but not nothing."""
 
 

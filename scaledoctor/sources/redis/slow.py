@@ -1,0 +1,71 @@
+"""What was slow, as the server itself noted it: names of commands, never their arguments."""
+
+from dataclasses import dataclass
+
+from scaledoctor.sdk import Cadence, Unavailable, fact, probe
+from scaledoctor.sources.redis._allowed import FAMILIES
+from scaledoctor.sources.redis._wire import Reply
+from scaledoctor.sources.redis.session import RedisSession
+
+ENTRIES = 64
+"""Of the slow log: an entry is at most 32 arguments of 128 bytes, so 256 kB at worst."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlowCommand:
+    """One entry: the command with how many arguments, how long it took, how long ago."""
+
+    name: str
+    arguments: int
+    seconds: float
+    ago: float
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyEvent:
+    """The last and the worst of one kind of stall, in seconds; ``ago`` is that of the last."""
+
+    name: str
+    last: float
+    worst: float
+    ago: float
+
+
+@fact
+@dataclass(frozen=True, slots=True)
+class RedisSlow:
+    """Entries of the slow log, and stalls that the latency monitor saw; None: not allowed."""
+
+    commands: tuple[SlowCommand, ...] | None
+    events: tuple[LatencyEvent, ...] | None
+
+
+@probe(cost="SLOWLOG GET 64 and LATENCY LATEST, once", cadence=Cadence.LAST)
+async def redis_slow(redis: RedisSession) -> RedisSlow:
+    """Read the slow log and the latency monitor."""
+    log, events = await redis.run(("SLOWLOG", "GET", ENTRIES), ("LATENCY", "LATEST"))
+    if log is None and events is None:
+        raise Unavailable("SLOWLOG and LATENCY are refused here", redis.grant)
+    return slow_of(log, events, redis.now())
+
+
+def slow_of(log: Reply, events: Reply, now: float) -> RedisSlow:
+    """Read both replies."""
+    return RedisSlow(
+        commands=None if log is None else tuple(_entry(entry, now) for entry in log),
+        events=None if events is None else tuple(_event(event, now) for event in events),
+    )
+
+
+def _event(event: Reply, now: float) -> LatencyEvent:
+    name, at, last, worst = event[:4]
+    return LatencyEvent(name.decode(), last / 1e3, worst / 1e3, max(0.0, now - at))
+
+
+def _entry(entry: Reply, now: float) -> SlowCommand:
+    """Keep the name: of ``CONFIG GET x`` both words, of any other the first alone."""
+    _, at, microseconds, words = entry[:4]
+    first = words[0].decode("utf-8", "replace").lower()[:40] if words else ""
+    second = first.upper() in FAMILIES and len(words) > 1
+    name = f"{first}|{words[1].decode('utf-8', 'replace').lower()[:40]}" if second else first
+    return SlowCommand(name, len(words) - 1, microseconds / 1e6, max(0.0, now - at))
