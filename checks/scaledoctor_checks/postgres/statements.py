@@ -15,6 +15,7 @@ from scaledoctor.sdk import (
 from scaledoctor.sources.host import CpuTimes, HostInfo, Processes
 from scaledoctor.sources.pgbouncer import PoolerDatabases, PoolerPools, PoolerServers
 from scaledoctor.sources.postgres import Activity, Server, Settings, Statements, Tables
+from scaledoctor.sources.redis.traffic import RedisTraffic
 from scaledoctor.sql import identifier
 from scaledoctor_checks.host._use import busy as use_of
 from scaledoctor_checks.host._use import tells
@@ -32,6 +33,7 @@ from scaledoctor_checks.postgres._heavy import (
 )
 from scaledoctor_checks.postgres._maintenance import maintenance
 from scaledoctor_checks.postgres._words import duration, statement
+from scaledoctor_checks.redis._database import tie
 
 SOURCE = "pg_stat_statements over the window, pg_stat_activity samples"
 
@@ -64,6 +66,7 @@ def statement_share(
     pooled: PoolerDatabases | None = None,
     settings: Settings | None = None,
     queue: Window[PoolerPools] | None = None,
+    traffic: Window[RedisTraffic] | None = None,
     /,
     *,
     share: float = DOMINANT,
@@ -84,7 +87,7 @@ def statement_share(
     session, fewer than ``per_second`` calls, on a machine whose cores nobody queues for. One that
     sleeps on purpose, as pollers of jobs do, counts only where such sessions take half of the
     slots, or of a pool with a queue. Its share of a PgBouncer pool is that of the pool's busy
-    servers which run it.
+    servers which run it. Called as often as a cache in Redis has misses, it waits for that cache.
     Fix: the index that its predicate lacks, when there is one; else its plan.
     When to ignore: a report that runs when nobody waits.
     References: PostgreSQL manual, pg_stat_statements; "Indexes".
@@ -92,6 +95,7 @@ def statement_share(
     activity.last.require_visible(server)
     seconds = max(activity.seconds, 1.0)
     pools = inside(servers, pooled, activity)
+    missed = tie(traffic, activity, statements)
     crowd = sleepers_crowd(activity, settings, queue, pools)
     for one in heavy(activity, statements, sleepers=crowd)[:3]:
         if one.share < share or one.seconds / seconds < sessions:
@@ -107,6 +111,7 @@ def statement_share(
             server=server,
             share=share,
             busy=one.seconds / seconds,
+            missed=missed.behind(one) if missed else 0.0,
             explains={
                 "host.cpu": database_share(server, processes) * one.share * (1 - one.blocked),
                 **{f"pgbouncer.pool:{key}": seen.share(one.run_by) for key, seen in pools.items()},
@@ -128,6 +133,7 @@ def _finding(
     server: Server,
     share: float,
     busy: float,
+    missed: float,
     explains: Mapping[str, float],
 ) -> Finding:
     scans = index is not None and one.blocks_per_call >= index.table.pages / 2
@@ -150,7 +156,7 @@ def _finding(
         ),
         fixes=tuple(_fixes(one, index, server)),
         explains={resource: part for resource, part in explains.items() if part},
-        waits_for={"postgres.locks": one.blocked},
+        waits_for={"postgres.locks": one.blocked, **({"redis.misses": missed} if missed else {})},
         impact=one.share * (1 - one.blocked) if wasteful else 0.0,
     )  # fmt: skip
 

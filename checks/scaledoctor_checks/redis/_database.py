@@ -31,6 +31,10 @@ class Tie:
     per_miss: float
     misses: float
 
+    def behind(self, one: Heavy) -> float:
+        """The share of that statement's calls which load what the cache did not have."""
+        return min(1.0, 1 / self.per_miss) if one.key == self.statement.key else 0.0
+
 
 def tie(
     traffic: Window[RedisTraffic] | None,
