@@ -1,5 +1,6 @@
 """What a repeated look-up asks for, and the one statement that would ask for all rows at once."""
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,6 +30,8 @@ class LookUp:
     column: str = ""
     batched: str = ""
 
+
+_ALL_COLUMNS = re.compile(r"(?:\bselect|[.,])\s*\*", re.I)
 
 NONE = LookUp(Relation.UNKNOWN)
 
@@ -112,9 +115,30 @@ def singular(table: str) -> str:
 
 def is_key(column: str, table: str) -> bool:
     """Whether a column's name says that it is its table's own key."""
-    name, bare = column.lower(), singular(table.lower())
-    own = {f"{word}{end}" for word in (bare, bare.rpartition("_")[2]) for end in ("_id", "id")}
-    return name in own | {"id", "uuid", "pk", "code", "key", "slug"}
+    own = {f"{word}{end}" for word in _names(table) for end in ("_id", "id")}
+    return column.lower() in own | {"id", "uuid", "pk", "code", "key", "slug"}
+
+
+def points_to(asked: LookUp, list_sql: str, list_table: str) -> bool:
+    """Whether names say that a look-up is for the rows of a list.
+
+    It pins the list's own key (``author_id``), or the list selects the looked-up table's
+    (``customer_id``), or all columns.
+    """
+    if asked.relation is Relation.BELONGS_TO:
+        if asked.table == list_table:
+            return False
+        words = set(re.findall(r"[a-z_0-9]+", list_sql.lower()))
+        pointers = {f"{name}{end}" for name in _names(asked.table) for end in ("_id", "id")}
+        return bool(words & pointers) or bool(_ALL_COLUMNS.search(list_sql))
+    column = asked.column.lower()
+    return any(column in (f"{name}_id", f"{name}id", name) for name in _names(list_table))
+
+
+def _names(table: str) -> set[str]:
+    """A table's name in the singular, with and without the application's prefix."""
+    bare = singular(table.lower())
+    return {bare, bare.rpartition("_")[2]}
 
 
 def _relation(select: Any, column: str, table: str) -> Relation:

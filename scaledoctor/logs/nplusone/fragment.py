@@ -19,7 +19,7 @@ MOST_SAMPLES = 4
 MOST_EXAMPLES = 3
 
 NEAR = 0.25
-"""Seconds from the end of a parent to its first child, at most (labelled logs of six ORMs)."""
+"""Seconds from the end of a parent to its first child, at most (labelled logs of several ORMs)."""
 
 STEP = 100
 """Microseconds: the width of a bucket of gaps."""

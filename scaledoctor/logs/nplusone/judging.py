@@ -17,10 +17,10 @@ RATIO = 3
 """Children per parent: what comes as often as its parent is no child (labelled logs)."""
 
 ALONE = 10
-"""In a row and without a parent; also duplicates and writes (labelled logs of six ORMs)."""
+"""In a row and without a parent; also duplicates and writes (labelled logs of several ORMs)."""
 
 LOOP = 20
-"""Short transactions in one request (labelled logs of six ORMs)."""
+"""Short transactions in one request (labelled logs of several ORMs)."""
 
 RUN = 3
 """Executions in a row from which equal ones are duplicates, not a poll beside other work."""

@@ -17,7 +17,7 @@ from scaledoctor.logs.nplusone.shapes import Role, shape
 from scaledoctor.logs.sql.calls import Call, Unit
 
 PAUSE = 0.2
-"""Seconds of silence that end a request where no trace tells it (labelled logs of six ORMs)."""
+"""Seconds of silence that end a request where no trace tells it (labelled logs of several ORMs)."""
 
 IDLE = 5.0
 """Seconds after which a key is forgotten; a trace too."""
