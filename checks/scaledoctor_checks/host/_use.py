@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from scaledoctor.sdk import Window
 from scaledoctor.sources.host import CpuTimes, HostInfo, Pressure
+from scaledoctor.sources.postgres import Activity
 
 QUEUE = 2.0
 """Runnable tasks per core that are a queue by themselves: each runs half of the time."""
@@ -74,6 +75,16 @@ def tells(info: HostInfo | None, *, local: bool) -> bool:
     Facts of another machine are only handed to targets that run on it.
     """
     return info is not None and (local or bool(info.machine))
+
+
+def computing_cores(used: Busy, activity: Window[Activity]) -> float:
+    """Cores that a database's sessions take, where its processes are not seen.
+
+    A task has a core for as long as all others have one, and never more than one.
+    """
+    computing = activity.mean(lambda a: sum(s.active and not s.wait_type for s in a.sessions))
+    part = computing / max(used.running, computing, 1.0)
+    return min(computing, used.cores * part)
 
 
 def capacity(info: HostInfo) -> float:

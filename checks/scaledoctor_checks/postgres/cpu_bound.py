@@ -6,10 +6,12 @@ from dataclasses import replace
 from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Severity, Step, Window, check
 from scaledoctor.sources.host import CpuTimes, HostInfo, Processes, cores_by_label
 from scaledoctor.sources.postgres import Activity, Server, Statements
-from scaledoctor_checks.host._use import Busy, busy, tells
+from scaledoctor.sources.redis.traffic import RedisTraffic
+from scaledoctor_checks.host._use import Busy, busy, computing_cores, tells
 from scaledoctor_checks.postgres._explain import plan_fix
 from scaledoctor_checks.postgres._heavy import DOMINANT, Heavy, heavy
 from scaledoctor_checks.postgres._words import statement
+from scaledoctor_checks.redis._database import tie
 
 
 @check("postgres.cpu-bound", step=Step.SCALE_OUT)
@@ -20,6 +22,7 @@ def cpu_bound(
     info: HostInfo | None,
     cpu: Window[CpuTimes] | None,
     processes: Window[Processes] | None,
+    traffic: Window[RedisTraffic] | None = None,
     /,
     *,
     full: float = 0.9,
@@ -51,6 +54,7 @@ def cpu_bound(
         return  # postgres.statement-share names it
     first = f", most of it {statement(heaviest[0].query, 70)}" if heaviest else ""
     where = f" of {info.machine}" if info.machine else ""
+    missed = tie(traffic, activity, statements)
     part = cores / max(used.cores, cores)
     yield Finding(
         subject="postgres",
@@ -72,6 +76,7 @@ def cpu_bound(
         ),
         fixes=_fixes(heaviest, server.major),
         explains={f"host.cpu:{info.machine}" if info.machine else "host.cpu": part},
+        waits_for={"redis.misses": missed.share} if missed else {},
         # Tasks beyond the cores wait: that share of the runnable time is lost.
         impact=part * max(0.0, 1 - info.cores / used.running) if used.running else 0.0,
     )  # fmt: skip
@@ -87,10 +92,7 @@ def _taken(
         return Evidence(what, cores, of, source="/proc/PID/stat")
     if not info.machine:
         return Evidence(what, 0.0, of)
-    computing = activity.mean(lambda a: sum(s.active and not s.wait_type for s in a.sessions))
-    # A task has a core for as long as all others have one, and never more than one.
-    part = computing / max(used.running, computing, 1.0)
-    return Evidence(what, min(computing, used.cores * part), of, source="pg_stat_activity")
+    return Evidence(what, computing_cores(used, activity), of, source="pg_stat_activity")
 
 
 def _fixes(heaviest: list[Heavy], major: int) -> tuple[Fix, ...]:
