@@ -70,7 +70,8 @@ class Http:
 
         """
         answer = await self.ask(path)
-        _judge(answer.status, urlsplit(path or self.url).path or "/")
+        named = urlsplit(self.url).username is not None
+        _judge(answer.status, urlsplit(path or self.url).path or "/", named=named)
         return answer
 
     async def ask(
@@ -138,11 +139,13 @@ async def _read(reply: "httpx.Response") -> bytes:
     return b"".join(parts)
 
 
-def _judge(status: int, path: str) -> None:
+def _judge(status: int, path: str, *, named: bool) -> None:
+    """Let 200 through; ``named`` says that a user stands in the URL."""
     if status in (401, 403):
-        raise Unreachable(
-            "auth", f"refused with HTTP {status}", str(status), "put user:password@ into the URL"
-        )
+        enable = "put user:password@ into the URL"
+        if named:
+            enable = "are user and password of the URL right, and may this user see the page?"
+        raise Unreachable("auth", f"refused with HTTP {status}", str(status), enable)
     if 300 <= status < 400:
         raise Unreachable("redirect", f"{path} is redirected (HTTP {status})", str(status))
     if status != 200:
@@ -153,7 +156,8 @@ def refused(error: Exception) -> Unreachable:
     """Classify what went wrong by the words of the operating system and OpenSSL."""
     import httpx
 
-    words = str(error) or type(error).__name__
+    cut = isinstance(error, httpx.NetworkError) and not str(error)
+    words = "the connection was cut" if cut else str(error) or type(error).__name__
     if isinstance(error, httpx.TimeoutException):
         return Unreachable("timeout", f"no answer within {SECONDS:g} s")
     if "CERTIFICATE" in words.upper() or "SSL" in words.upper() or "TLS" in words.upper():
@@ -164,4 +168,6 @@ def refused(error: Exception) -> Unreachable:
     if isinstance(error, httpx.ProtocolError):
         return Unreachable("protocol", f"what answers does not speak HTTP: {words}")
     enable = "is it running, are host and port right?"
+    if cut:
+        enable = "is it another protocol there: https:// for http://?"
     return Unreachable("refused", words, "", enable)

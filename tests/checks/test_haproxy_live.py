@@ -160,10 +160,15 @@ FAULTS: dict[str, tuple[Scene, str, str, set[str]]] = {
     ),
     "a low maxconn that refuses": (
         Scene(fleet(check=f"{FAST} maxconn 1", head=TIMED_OUT), each(delay=0.04), clients=40),
-        "haproxy.server-maxconn", "app", {"haproxy.queueing", "haproxy.own-errors"},
+        "haproxy.server-maxconn", "app", {"haproxy.queueing"},
     ),
     "all are slow, and full": (
         Scene(fleet(check=f"{FAST} maxconn 2"), each(delay=0.5), clients=24),
+        "haproxy.queueing", "app", set(),
+    ),
+    "all are slow, full, and refuse": (
+        Scene(fleet(check=f"{FAST} maxconn 2", head=(CHECK, "timeout queue 300ms")),
+              each(delay=0.5), clients=24),
         "haproxy.queueing", "app", set(),
     ),
     "a frontend is full": (

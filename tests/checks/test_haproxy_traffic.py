@@ -198,6 +198,34 @@ def test_haproxys_own_errors_are_those_of_no_server(own: int, fires: bool) -> No
     assert bool(list(own_errors(stats, now))) is fires
 
 
+def test_requests_that_queue_in_vain_are_told_by_the_queue_alone() -> None:
+    """10 wait for two servers; the 503 are its end. 504 beside them are told all the same."""
+    full = [server(f"s{i}", 100, 2.0, limit=2) for i in (1, 2)]
+    stats, now = seen(*full, waiting=10.0, requests=300, errors=100, failed_connects=100)
+    assert not list(own_errors(stats, now))
+    queue = only(list(queueing(stats, now)))
+    assert "100 of 300 got 503" in queue.summary
+    assert queue.impact == pytest.approx(10 / 14)
+    refused = seen(*full, waiting=1.0, requests=300, errors=250, failed_connects=250)
+    assert only(list(queueing(*refused))).impact == pytest.approx(250 / 300)
+    late = [server("s1", 100, 2.0, limit=2), server("s2", 100, 2.0, limit=2, failed_answers=50)]
+    both = seen(*late, waiting=10.0, requests=300, errors=150, failed_connects=100)
+    found = only(list(own_errors(*both)))
+    assert (found.subject, found.summary.split(" of ")[0]) == ("app/s2", "HAProxy answered 50")
+    assert "502 or 504" in found.summary
+
+
+@pytest.mark.parametrize(("in_hand", "follows"), [(2.0, False), (2.1, True)])
+def test_a_server_that_fails_late_follows_from_what_it_waits_for(
+    in_hand: float, follows: bool
+) -> None:
+    """Twice as long as the others' 1 in hand is the edge; one that fails at once is its own."""
+    servers = [server("s1", 1000, 1.0), server("s2", 1000, in_hand, errors=200)]
+    found = only(list(server_errors(*seen(*servers, samples=20))))
+    assert found.subject == "app/s2"
+    assert found.waits_for == ({"haproxy.backend:app": 1.0} if follows else {})
+
+
 def test_late_answers_name_their_server() -> None:
     """504 for what s2 did not answer in time, 503 for what found no room."""
     late = [server("s1"), server("s2", failed_answers=150)]

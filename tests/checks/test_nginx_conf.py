@@ -341,9 +341,13 @@ def test_a_map_that_closes_ordinary_requests(lint: Lint) -> None:
 
 def test_many_alike_are_bounded(lint: Lint) -> None:
     blocks = "".join(f"upstream u{i} {{ ip_hash; server a:1; server b:1; }}\n" for i in range(50))
-    found = list(hash_balancing(lint.conf(f"http {{ {blocks} }}")))
-    assert len(found) == MOST
-    assert found[-1].evidence[-1].value == 50 - MOST
+    passes = "".join(f"location /{i} {{ proxy_pass http://u{i}; }}\n" for i in range(50))
+    missing = "".join(f"include gone{i}.conf;\n" for i in range(50))
+    conf = lint.conf(f"http {{ {blocks} server {{ {passes} }} {missing} }}")
+    for rule in (hash_balancing, connect_timeout, retries_unlimited, include_unread):
+        found = list(rule(conf))
+        assert len(found) == MOST
+        assert found[-1].evidence[-1].value == 50 - MOST
 
 
 def test_a_scan_lints(lint: Lint) -> None:

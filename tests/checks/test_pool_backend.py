@@ -26,7 +26,7 @@ STUCK = steady(pool(waiting=4, maxwait=0.0))
 """maxwait reads 0 while clients wait for their login."""
 
 
-def test_clients_that_wait_with_no_server_at_all_wait_for_nothing() -> None:
+def test_clients_that_wait_with_no_server_at_all_wait_in_vain() -> None:
     """The log says why; without it less is sure."""
     why = log(entry("login", "server login failed: wrong password type", 4))
     found = only(ask(backend_unreachable, STUCK, config(), databases(), log=why))
@@ -34,13 +34,38 @@ def test_clients_that_wait_with_no_server_at_all_wait_for_nothing() -> None:
     assert (found.severity, found.confidence) == (Severity.CRITICAL, Confidence.HIGH)
     assert "10.0.0.1:5432 for shop/web (server login failed: wrong password type)" in found.summary
     assert found.explains == {KEY: 1.0}
-    assert "rolname = 'web'" in found.fixes[1].commands[1]
+    assert "4 clients wait in vain" in found.summary
+    assert "rolname = 'web'" in found.fixes[0].commands[1]
     blind = only(ask(backend_unreachable, STUCK, config(), databases()))
     assert blind.confidence is Confidence.MEDIUM
     assert any("RESUME;" in fix.commands for fix in blind.fixes), "1.18 does not tell of a PAUSE"
     use = uses(pool_resource, STUCK, config=config(), databases=databases())["shop/web"]
     assert use.state is State.SATURATED
     assert use.detail == "no server connection, 4 clients waiting"
+
+
+@pytest.mark.parametrize(
+    ("auth", "plain"), [("trust", True), ("any", True), ("md5", False), ("scram-sha-256", False)]
+)
+def test_a_scram_secret_is_advised_only_where_it_lets_pgbouncer_in(auth: str, plain: bool) -> None:
+    """With trust the client sends nothing that PgBouncer could pass on."""
+    why = log(entry("login", "server login failed: wrong password type"))
+    given = config(auth_type=auth, auth_file="/etc/pgbouncer/userlist.txt")
+    (fix, _) = only(ask(backend_unreachable, STUCK, given, databases(), log=why)).fixes
+    assert ('-- "web" "ITS-PASSWORD"' in fix.commands) is plain
+    assert ("rolname = 'web'" in fix.commands[1]) is not plain
+    assert "/etc/pgbouncer/userlist.txt" in fix.commands[0]
+
+
+def test_a_database_that_does_not_exist_is_no_matter_of_routes() -> None:
+    """One client asks for it: the sentence is singular, and the databases are listed."""
+    why = log(entry("login", 'server login failed: database "shop" does not exist'))
+    lonely = steady(pool(waiting=1, maxwait=0.0))
+    found = only(ask(backend_unreachable, lonely, config(), databases(), log=why))
+    assert found.summary.endswith("1 client waits in vain")
+    assert [fix.commands[0] for fix in found.fixes] == [
+        'psql "host=10.0.0.1 port=5432 dbname=postgres connect_timeout=5" -l'
+    ]
 
 
 def test_a_route_that_is_down_is_no_matter_of_passwords() -> None:

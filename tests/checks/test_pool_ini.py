@@ -20,6 +20,8 @@ from tests.checks.pg_facts import only, settings
 from tests.checks.pool_facts import ask, config
 
 FILE = "/etc/pgbouncer/pgbouncer.ini"
+MANY = 20_000
+"""Databases; a look through all lines for each of them would take a minute."""
 
 
 def ini(*entries: tuple[str, str, str], **values: Any) -> PoolerIni:
@@ -134,6 +136,14 @@ def test_pools_against_the_slots_at_the_edge(
     found = only(ask(ini_pool_size, ini(*entries, **values), settings=settings(most - 1)))
     assert f"pools may open {most} connections" in found.summary
     assert found.severity is Severity.MEDIUM
+
+
+def test_very_many_databases_are_added_up_in_one_pass() -> None:
+    many = ini(*(("databases", f"db{i}", "host=h") for i in range(MANY)))
+    found = only(ask(ini_pool_size, many, settings=settings(100)))
+    assert f"may open {20 * MANY} connections (20 of db0 + 20 of db1" in found.summary
+    files = only(ask(ini_file_descriptors, many))
+    assert files.evidence[0].value == 100 + 10 + 20 * MANY
 
 
 def test_without_postgres_97_slots_are_assumed() -> None:

@@ -82,6 +82,10 @@ def test_the_application_with_half_of_the_clients_is_named_with_a_smaller_pool()
         "; first: systemctl edit pgbouncer: [Service] LimitNOFILE=1200, restart",
         "max_client_conn = 200",
     )
+    busy = only(ask(client_limit, lists(103), config(), groups=seen, log=log(REFUSED)))
+    assert "max_client_conn = 200" in busy.fixes[0].commands, "whoever is refused comes first"
+    assert "max_pool_size = 4" in busy.fixes[1].commands
+    assert busy.summary.startswith("100 of 100 client connections")
     several = clients(*(group(f"app{i}", idle=25) for i in range(4)))
     found = only(ask(client_limit, lists(100), config(), groups=several))
     assert found.subject == "max_client_conn"

@@ -103,6 +103,22 @@ def test_a_log_that_was_rotated_is_read_in_both_files(log: Log, path: Path) -> N
     assert span.tally.understood == 608
 
 
+def test_older_lines_are_read_until_the_heaviest_route_is_known(path: Path) -> None:
+    """A report every ten seconds takes most of the time; among the newest 2,000 requests is one.
+
+    Blocks are 256 kB: what is read ends at the block that holds the twentieth report.
+    """
+    report = text([nginx("GET /report.pdf", spent="99.000")])
+    path.write_bytes(b"".join(ticks(s, s + 10, each=200) + report for s in range(0, 400, 10)))
+    opened = open_log(path)
+    with closing(opened.file):
+        mark = opened.size
+        append(path, ticks(400, 401, each=2000) + report)
+        span = recent(opened, LAYOUT, mark)
+    assert 20 <= span.tally.routes["GET /report.pdf"].requests < 40
+    assert span.note == ""
+
+
 def test_a_log_that_was_copied_and_truncated_is_new(log: Log, path: Path) -> None:
     mark = log.size
     os.truncate(path, 0)

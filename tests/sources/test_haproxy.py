@@ -133,10 +133,10 @@ def test_the_csv_is_asked_for_whatever_was_given(url: str, csv: str) -> None:
 
 @pytest.mark.live
 def test_a_wrong_password_and_none(balancer: Haproxy) -> None:
-    for user in ("", "me:wrong@"):
+    for user, hint in (("", "put user:password@"), ("me:wrong@", "user and password of the URL")):
         told = why(page(balancer, user))
         assert "401" in told
-        assert "user:password@" in told
+        assert hint in told
         assert "wrong" not in told
 
 

@@ -288,6 +288,19 @@ def algorithm(group: Group, cfg: HaproxyCfg | None) -> str:
     return line.words[1] if line and len(line.words) > 1 else "roundrobin"
 
 
+def sticky(group: Group, cfg: HaproxyCfg | None) -> bool:
+    """Whether a cookie or a stick table is configured, by the backend itself or haproxy.cfg."""
+    if group.row.cookie or cfg is None:
+        return bool(group.row.cookie)
+    mine = [s for s in cfg.proxies if s.name == group.row.name and s.kind != "frontend"]
+    stick = ("on", "match")
+    return any(
+        cfg.setting(section, "cookie") is not None
+        or any(line.words[1:2] and line.words[1] in stick for line in section.own("stick"))
+        for section in mine
+    )
+
+
 def busiest(now: Window[HaproxyNow], sessions: float) -> Mapping[str, float]:
     """The backend that has the most requests in hand, and its share of the sessions."""
     found = loads(now)

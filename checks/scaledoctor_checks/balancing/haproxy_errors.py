@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Severity, Step, Window, check
 from scaledoctor.sources.haproxy import HaproxyNow, HaproxyStats
+from scaledoctor_checks.balancing._balance import SLOWER
 from scaledoctor_checks.balancing._bounded import bounded
 from scaledoctor_checks.balancing._haproxy import (
     SOURCE,
@@ -13,6 +14,7 @@ from scaledoctor_checks.balancing._haproxy import (
     traffic,
 )
 from scaledoctor_checks.balancing._haproxy_words import runtime, setting
+from scaledoctor_checks.balancing.haproxy_queue import queues
 
 FEWEST = 10
 """Failures in a window below which nothing is said: a deployment makes a few."""
@@ -49,7 +51,8 @@ def server_errors(
     more requests than the others under least connections.
     How measured: 5xx that the servers sent, in the window, at least ``errors`` and ``share`` of
     the backend's requests; high from ``high`` of them on (peers alert at 5 %). A server is named
-    when it made ``one`` of them or more, and fails ``times`` as often as the others.
+    when it made ``one`` of them or more, and fails ``times`` as often as the others. When its
+    requests also take twice as long as theirs, it fails for want of what they wait for.
     Fix: take the server out, and look into its log.
     When to ignore: when clients are meant to get 5xx, as from a load shedder.
     References: HAProxy, management guide 9.1, hrsp_5xx; configuration manual, "observe".
@@ -95,10 +98,19 @@ def _failing(group: Group, all_of_it: Traffic, high: float, worst: Served | None
             ),
         ),
         fixes=tuple(_park(worst) if worst else _log(name)),
-        # Servers that fail alike share a cause: what their requests wait for, if anything.
-        waits_for={} if worst else {group.key: 1.0},
+        # Servers that fail alike share a cause: what their requests wait for, if anything. So does
+        # one that fails late: it may be the one that got nothing of what all of them share.
+        waits_for={} if worst and not _late(group, worst) else {group.key: 1.0},
         impact=all_of_it.lost(count),
     )
+
+
+def _late(group: Group, worst: Served) -> bool:
+    """Whether a server's requests take much longer than those of the others."""
+    others = [s for s in group.servers if s is not worst]
+    requests = sum(s.requests for s in others)
+    usual = sum(s.in_flight for s in others) / requests if requests else 0.0
+    return worst.in_flight > SLOWER * usual * worst.requests
 
 
 def _park(worst: Served) -> Iterator[Fix]:
@@ -235,8 +247,9 @@ def own_errors(
     Why: the server gave no answer: it closed the connection, was too late, or there was none.
     How measured: 5xx of the backend less those of its servers, at least ``errors`` and ``share``
     of its requests; high from ``high`` on. Failed answers (eresp) are 502 and 504, failed
-    connections (econ) 503: no server, or no room in one until timeout queue. A server is named
-    with ``one`` of the failed answers or more.
+    connections (econ) 503: no server, or no room in one until timeout queue. While requests queue
+    the 503 are told by haproxy.queueing. A server is named with ``one`` of the failed answers or
+    more.
     Fix: whatever takes the servers away; it is found first where it can be measured.
     When to ignore: never.
     References: HAProxy, configuration manual, "timeout server", "timeout queue"; session state
@@ -244,15 +257,21 @@ def own_errors(
     """
     found = traffic(stats, now)
     yield from bounded(
-        _own(group, found, high, one)
+        _own(group, count, found, high, one)
         for group in found.groups
-        if group.own_errors >= max(errors, share * group.requests)
+        if (count := _untold(group)) >= max(errors, share * group.requests)
     )
 
 
-def _own(group: Group, all_of_it: Traffic, high: float, one: float) -> Finding:
-    count, name = group.own_errors, group.row.name
-    answers, connects = group.grown["failed_answers"], group.grown["failed_connects"]
+def _untold(group: Group) -> float:
+    """5xx by HAProxy itself, less those of requests that waited in a queue in vain."""
+    refused = group.grown["failed_connects"] if queues(group) else 0.0
+    return max(0.0, group.own_errors - refused)
+
+
+def _own(group: Group, count: float, all_of_it: Traffic, high: float, one: float) -> Finding:
+    name, answers = group.row.name, group.grown["failed_answers"]
+    connects = 0.0 if queues(group) else group.grown["failed_connects"]
     worst = max(group.servers, key=lambda s: s.grown["failed_answers"], default=None)
     mine = worst.grown["failed_answers"] if worst else 0.0
     named = worst if worst and answers >= connects and mine >= one * answers else None

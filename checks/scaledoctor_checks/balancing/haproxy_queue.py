@@ -55,7 +55,8 @@ def _queue(group: Group, all_of_it: Traffic, share: float, half: float) -> Findi
     refused = min(group.own_errors, group.grown["failed_connects"])
     name = group.row.name
     limit = f" of {group.row.limit}" if group.row.limit else ""
-    effect = f", {refused:.0f} were refused with 503" if refused else ""
+    lost = f"; {refused:.0f} of {group.requests:.0f} got 503 because none was free in time"
+    effect = lost if refused else ""
     return Finding(
         subject=name,
         summary=f"{group.waiting:.1f} requests wait for a server of backend {name}, about "
@@ -87,7 +88,7 @@ def _queue(group: Group, all_of_it: Traffic, share: float, half: float) -> Findi
             ),
         ),
         waits_for={group.key: 1.0},
-        impact=all_of_it.held(group.waiting),
+        impact=max(all_of_it.held(group.waiting), all_of_it.lost(refused)),
     )  # fmt: skip
 
 
@@ -158,7 +159,7 @@ def _too_low(group: Group, all_of_it: Traffic, limit: int, service: float, quick
                 language="shell",
                 risk="servers without that many workers queue them inside, unseen by HAProxy",
                 verify=runtime("show stat") + f" | grep ^{name},  # qcur falls, rtime stays",
-                undo="\n".join(
+                undo="; ".join(
                     runtime(f"set maxconn server {s.key} {s.row.limit}")
                     for s in group.steady[:10]
                     if s.row.limit

@@ -18,7 +18,14 @@ from scaledoctor_checks.balancing._balance import (
     laggards,
 )
 from scaledoctor_checks.balancing._bounded import bounded
-from scaledoctor_checks.balancing._haproxy import SOURCE, Group, Traffic, algorithm, traffic
+from scaledoctor_checks.balancing._haproxy import (
+    SOURCE,
+    Group,
+    Traffic,
+    algorithm,
+    sticky,
+    traffic,
+)
 from scaledoctor_checks.balancing._haproxy_words import runtime, setting
 
 HASHES = ("source", "uri", "url_param", "hdr", "rdp-cookie", "hash")
@@ -79,7 +86,7 @@ def uneven(
     yield from bounded(
         _uneven(group, spread, everything, medium, high)
         for group in everything.groups
-        if (spread := _spread(group, algorithm(group, cfg), limits))
+        if (spread := _spread(group, algorithm(group, cfg), limits, stuck=sticky(group, cfg)))
     )
 
 
@@ -100,7 +107,10 @@ def pinned_share(members: Sequence[Member]) -> float:
     return sum(m.pinned for m in members) / total if total else 0.0
 
 
-def _spread(group: Group, algo: str, limits: tuple[float, float, float]) -> _Spread | None:
+def _spread(
+    group: Group, algo: str, limits: tuple[float, float, float], *, stuck: bool
+) -> _Spread | None:
+    """``stuck`` says that clients are meant to stick; while requests queue it cannot be counted."""
     members = fair_members(group)
     if algo.startswith("leastconn"):
         found = by_work(members)
@@ -113,11 +123,12 @@ def _spread(group: Group, algo: str, limits: tuple[float, float, float]) -> _Spr
     if found is None:
         return None
     reason = "hash" if algo.startswith(HASHES) else ""
+    unseen = stuck and group.queueing > 0
     hot = _loaded(members)
     delayed, idle = _effect(group, members, hot)
     return _Spread(
         found=found,
-        reason="persistence" if pinned_share(members) >= 0.5 else reason,
+        reason="persistence" if pinned_share(members) >= 0.5 or unseen else reason,
         algorithm=algo,
         hot=hot,
         in_flight=next(s.in_flight for s in group.steady if s.row.name == hot.name),

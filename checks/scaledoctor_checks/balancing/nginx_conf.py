@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Kind, Severity, Step, check
-from scaledoctor.sources.nginx_conf import NginxConf, Pass, Setting
+from scaledoctor.sources.nginx_conf import NginxConf, Pass, Setting, Upstream
+from scaledoctor_checks.balancing._bounded import bounded
 from scaledoctor_checks.balancing._nginx import RELOAD, places
 
 DEFAULT_NOFILE = 1024
@@ -107,22 +108,24 @@ def connect_timeout(conf: NginxConf, /, *, seconds: float = 10.0) -> Iterator[Fi
     When to ignore: members across a slow network.
     References: nginx, ngx_http_proxy_module, proxy_connect_timeout.
     """
-    for target in dict.fromkeys(p.target for p in conf.passes):
-        slow = [p for p in conf.passes_to(target) if p.connect_timeout > seconds]
-        if not target or target.startswith("unix:") or not slow:
-            continue
-        worst = max(p.connect_timeout for p in slow)
-        yield Finding(
-            subject=target,
-            summary=f"requests to {target} wait up to {worst:g} s for a member that does not "
-            f"accept ({places(p.place for p in slow)})",
-            severity=Severity.LOW,
-            evidence=(
-                Evidence("connect timeout", worst, "s", seconds, places(p.place for p in slow)),
-            ),
-            fixes=(_timeout(slow[0]),),
-            kind=Kind.RISK,
-        )
+    slow: dict[str, list[Pass]] = {}
+    for one in conf.passes:
+        if one.target and not one.target.startswith("unix:") and one.connect_timeout > seconds:
+            slow.setdefault(one.target, []).append(one)
+    yield from bounded(_patient(target, passes, seconds) for target, passes in slow.items())
+
+
+def _patient(target: str, slow: list[Pass], seconds: float) -> Finding:
+    worst, where = max(p.connect_timeout for p in slow), places(p.place for p in slow)
+    return Finding(
+        subject=target,
+        summary=f"requests to {target} wait up to {worst:g} s for a member that does not "
+        f"accept ({where})",
+        severity=Severity.LOW,
+        evidence=(Evidence("connect timeout", worst, "s", seconds, where),),
+        fixes=(_timeout(slow[0]),),
+        kind=Kind.RISK,
+    )
 
 
 def _timeout(passed: Pass) -> Fix:
@@ -154,44 +157,51 @@ def retries_unlimited(conf: NginxConf, /, *, seconds: float = 30.0) -> Iterator[
     When to ignore: idempotent requests of patient clients.
     References: nginx, ngx_http_proxy_module, proxy_next_upstream_tries.
     """
-    for upstream in conf.upstreams:
-        count = len(upstream.usable)
-        free = [
-            p
-            for p in conf.passes_to(upstream.name)
-            if p.retries and not p.tries and not p.tries_seconds
-        ]
-        worst = max((count * (p.connect_timeout + p.read_timeout) for p in free), default=0.0)
-        if count < 2 or worst <= seconds:
-            continue
-        prefix = _prefix(free[0])
-        yield Finding(
-            subject=upstream.name,
-            summary=f"a request to {upstream.name} may try all {count} members and take "
-            f"{worst:g} s ({places(p.place for p in free)})",
-            severity=Severity.LOW,
-            evidence=(
-                Evidence("members tried, at most", float(count), "members", 2.0,
-                         str(upstream.place)),
-                Evidence("time of all tries, at most", worst, "s", seconds,
-                         places(p.place for p in free)),
-            ),
-            fixes=(
-                Fix(
-                    "Two tries, ten seconds together",
-                    (
-                        f"# {free[0].place}, or once in the http block",
-                        f"{prefix}_next_upstream_tries 2;",
-                        f"{prefix}_next_upstream_timeout 10s;",
-                    ),
-                    language="text",
-                    risk="a request fails when two members fail one after the other",
-                    verify=RELOAD,
-                    undo="remove the two directives",
+    free: dict[str, list[Pass]] = {}
+    for one in conf.passes:
+        if one.retries and not one.tries and not one.tries_seconds:
+            free.setdefault(one.target, []).append(one)
+    yield from bounded(
+        _endless(upstream, free[upstream.name], seconds)
+        for upstream in conf.upstreams
+        if len(upstream.usable) >= 2 and _all_tries(upstream, free.get(upstream.name, [])) > seconds
+    )
+
+
+def _all_tries(upstream: Upstream, free: list[Pass]) -> float:
+    """Seconds that a request may take when every member keeps it waiting."""
+    each = max((p.connect_timeout + p.read_timeout for p in free), default=0.0)
+    return len(upstream.usable) * each
+
+
+def _endless(upstream: Upstream, free: list[Pass], seconds: float) -> Finding:
+    count, worst = len(upstream.usable), _all_tries(upstream, free)
+    prefix, where = _prefix(free[0]), places(p.place for p in free)
+    return Finding(
+        subject=upstream.name,
+        summary=f"a request to {upstream.name} may try all {count} members and take {worst:g} s "
+        f"({where})",
+        severity=Severity.LOW,
+        evidence=(
+            Evidence("members tried, at most", float(count), "members", 2.0, str(upstream.place)),
+            Evidence("time of all tries, at most", worst, "s", seconds, where),
+        ),
+        fixes=(
+            Fix(
+                "Two tries, ten seconds together",
+                (
+                    f"# {free[0].place}, or once in the http block",
+                    f"{prefix}_next_upstream_tries 2;",
+                    f"{prefix}_next_upstream_timeout 10s;",
                 ),
+                language="text",
+                risk="a request fails when two members fail one after the other",
+                verify=RELOAD,
+                undo="remove the two directives",
             ),
-            kind=Kind.RISK,
-        )  # fmt: skip
+        ),
+        kind=Kind.RISK,
+    )
 
 
 @check("nginx.include-unread", step=Step.IDENTIFY)
@@ -205,25 +215,28 @@ def include_unread(conf: NginxConf, /) -> Iterator[Finding]:
     When to ignore: a file of types or of another concern, left out on purpose.
     References: nginx, core module, include.
     """
-    for line in conf.missing:
-        place, _, rest = line.partition(" includes ")
-        yield Finding(
-            subject=rest.partition(": ")[0],
-            summary=f"{line}: what it says is not seen",
-            severity=Severity.INFO,
-            evidence=(Evidence("include", rest, source=place),),
-            fixes=(
-                Fix(
-                    "Collect where the files are, as somebody who may read them",
-                    (
-                        "scaledoctor collect --nginx-conf /etc/nginx/nginx.conf -o nginx.json",
-                        "scaledoctor scan --from nginx.json",
-                    ),
-                    language="shell",
-                    risk="none",
-                    verify="the finding is gone",
-                    undo="rm nginx.json",
+    yield from bounded(map(_unread, conf.missing))
+
+
+def _unread(line: str) -> Finding:
+    place, _, rest = line.partition(" includes ")
+    return Finding(
+        subject=rest.partition(": ")[0],
+        summary=f"{line}: what it says is not seen",
+        severity=Severity.INFO,
+        evidence=(Evidence("include", rest, source=place),),
+        fixes=(
+            Fix(
+                "Collect where the files are, as somebody who may read them",
+                (
+                    "scaledoctor collect --nginx-conf /etc/nginx/nginx.conf -o nginx.json",
+                    "scaledoctor scan --from nginx.json",
                 ),
+                language="shell",
+                risk="none",
+                verify="the finding is gone",
+                undo="rm nginx.json",
             ),
-            kind=Kind.BLIND_SPOT,
-        )
+        ),
+        kind=Kind.BLIND_SPOT,
+    )

@@ -18,6 +18,10 @@ from scaledoctor_checks.pooling._words import plural, value
 
 SOURCE = "SHOW POOLS: clients wait, no server is logged in"
 
+NO_PASSWORD = ("any", "trust", "peer", "cert", "pam", "ldap")
+"""Values of auth_type by which a client sends nothing that PgBouncer could pass on as SCRAM. Seen
+with 1.18: with trust a SCRAM secret ends in "wrong password type", with md5 it works."""
+
 
 @check("pgbouncer.backend-unreachable", step=Step.IDENTIFY)
 def backend_unreachable(
@@ -67,7 +71,7 @@ def _unreachable(load: Load, why: str, total: float, config: PoolerConfig | None
         subject=load.key,
         summary=(
             f"PgBouncer has no connection to {where} for {load.key} ({what}); "
-            f"{plural(load.waiting, 'client')} wait for nothing"
+            f"{plural(load.waiting, 'client')} {_verb(load.waiting)} in vain"
         ),
         severity=Severity.CRITICAL,
         confidence=Confidence.HIGH if why else Confidence.MEDIUM,
@@ -84,19 +88,52 @@ def _unreachable(load: Load, why: str, total: float, config: PoolerConfig | None
     )  # fmt: skip
 
 
+def _verb(clients: float) -> str:
+    return "waits" if round(clients) == 1 else "wait"
+
+
 def _fixes(load: Load, where: str, why: str, config: PoolerConfig | None) -> Iterator[Fix]:
+    if "database" in why and "does not exist" in why:
+        yield _no_database(load)
+        return
+    if "password" in why or "SCRAM" in why:
+        yield _password(load, config)
+        yield _try(load, where)
+        return
     yield _try(load, where)
-    if not why or "login" in why or "password" in why or "authreq" in why:
+    if not why or "login" in why or "authreq" in why:
         yield _password(load, config)
     if not why and config and config.version < (1, 19, 0):
         # SHOW STATE, which tells of a PAUSE of everything, came in 1.19.
         yield _console("If an administrator said PAUSE; without a name", "RESUME", "PAUSE")
 
 
+def _no_database(load: Load) -> Fix:
+    host, port = _place(load.database)
+    return Fix(
+        "Name a database that exists: in the application, or in its line of [databases]",
+        (
+            f'psql "host={host} port={port} dbname=postgres connect_timeout=5" -l',
+            "# who asks for it: SHOW CLIENTS; on PgBouncer's console",
+            f"# or, if it is meant to be there: createdb -h {host} -p {port} "
+            f"{value(load.pool.database)}",
+        ),
+        language="shell",
+        risk="none: it only lists them",
+        verify="SHOW POOLS; on the console: cl_waiting of this pool is 0",
+        undo="none needed",
+    )
+
+
+def _place(database: PoolerDatabase | None) -> tuple[str, int]:
+    """Host and port of a database's server, as psql takes them."""
+    host = value(database.host) if database and database.host else "/var/run/postgresql"
+    return host, database.port if database else 5432
+
+
 def _try(load: Load, where: str) -> Fix:
     database, user = load.database, load.pool.user
-    host = value(database.host) if database and database.host else "/var/run/postgresql"
-    port = database.port if database else 5432
+    host, port = _place(database)
     name = value(database.real) if database else load.pool.database
     return Fix(
         f"From PgBouncer's machine, log in to {where} as PgBouncer does",
@@ -113,17 +150,25 @@ def _try(load: Load, where: str) -> Fix:
 
 
 def _password(load: Load, config: PoolerConfig | None) -> Fix:
-    user = load.pool.user
-    file = config.file.rpartition("/")[0] if config else ""
-    return Fix(
-        "If it is the password: give PgBouncer the one that PostgreSQL has (as a superuser)",
-        (
-            "-- its output is the user's line of PgBouncer's auth_file"
-            + (f" ({file}/userlist.txt?)" if file else ""),
+    """What works: a SCRAM secret lets PgBouncer in only where its client logged in with SCRAM."""
+    user, given = load.pool.user, config.values if config else {}
+    file = given.get("auth_file") or "its auth_file"
+    auth = given.get("auth_type", "scram-sha-256")
+    plain = auth in NO_PASSWORD
+    why = f"auth_type = {auth} asks clients for no password, so that only a plain one lets it in"
+    quoted = user.replace('"', '""')
+    lines = (
+        (f"-- in {file}; {why}", f'-- "{quoted}" "ITS-PASSWORD"')
+        if plain
+        else (
+            f"-- its output is the user's line of {file}",
             'SELECT format(\'"%s" "%s"\', rolname, rolpassword) FROM pg_authid '
             f"WHERE rolname = {literal(user)};",
-            "-- then on PgBouncer's console: RELOAD;",
-        ),
+        )
+    )
+    return Fix(
+        "If it is the password: give PgBouncer the one that PostgreSQL has (as a superuser)",
+        (*lines, "-- then on PgBouncer's console: RELOAD;"),
         risk="the line is a secret: keep the file's mode 0600",
         verify="SHOW POOLS; on the console: sv_idle or sv_active above 0 within "
         "server_login_retry (15 s)",
@@ -168,7 +213,8 @@ def _paused(name: str, mine: list[Load], every: list[Load]) -> Finding:
     return Finding(
         subject=name or "all databases",
         summary=(
-            f"{what} paused on PgBouncer's console; {plural(waiting, 'client')} wait for RESUME"
+            f"{what} paused on PgBouncer's console; {plural(waiting, 'client')} "
+            f"{_verb(waiting)} for RESUME"
         ),
         severity=Severity.CRITICAL if waiting else Severity.MEDIUM,
         evidence=(

@@ -130,7 +130,7 @@ def client_limit(
                Evidence("of those with or waiting for a server", float(largest.busy), "clients",
                         source="SHOW CLIENTS at both edges")) if largest else ()),
         ),
-        fixes=tuple(_fixes(named, limit, config, process)),
+        fixes=tuple(_fixes(named, limit, config, process, refused=refused > 0)),
         explains={"pgbouncer.clients": 1.0},
         waits_for=_waits(pools, used),
         impact=1.0 if live else 0.0,
@@ -139,7 +139,8 @@ def client_limit(
 
 
 def _summary(named: Application | None, used: float, limit: float, refused: int) -> str:
-    head = f"{used:.0f} of {limit:.0f} client connections of PgBouncer are taken"
+    # Whoever is about to be refused counts for a moment too.
+    head = f"{min(used, limit):.0f} of {limit:.0f} client connections of PgBouncer are taken"
     tail = f"; {plural(refused, 'client')} refused in the window" if refused else ""
     if named is None:
         return head + tail
@@ -151,15 +152,25 @@ def _summary(named: Application | None, used: float, limit: float, refused: int)
 
 
 def _fixes(
-    named: Application | None, limit: float, config: PoolerConfig, process: PoolerProcess | None
+    named: Application | None,
+    limit: float,
+    config: PoolerConfig,
+    process: PoolerProcess | None,
+    *,
+    refused: bool,
 ) -> Iterator[Fix]:
-    if named and named.busy < named.clients / 2:
-        yield smaller_pool(named)
+    """Whoever is refused now is helped by a RELOAD; the application's pool takes a deployment."""
+    idle = [smaller_pool(named)] if named and named.busy < named.clients / 2 else []
+    room = _room(limit, config, process)
+    yield from (room, *idle) if refused else (*idle, room)
+
+
+def _room(limit: float, config: PoolerConfig, process: PoolerProcess | None) -> Fix:
     more = int(limit * 2)
     files = more + 1000
     short = process is None or (process.files is not None and process.files < files)
     first = f"; first: systemctl edit pgbouncer: [Service] LimitNOFILE={files}, restart"
-    yield ini(
+    return ini(
         f"Let PgBouncer take {more} clients",
         "pgbouncer",
         (*((first,) if short else ()), f"max_client_conn = {more}"),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Kind, Severity, Step, check
 from scaledoctor.sources.pgbouncer import PoolerProcess
-from scaledoctor.sources.pgbouncer_ini import IniLine, PoolerIni
+from scaledoctor.sources.pgbouncer_ini import PoolerIni
 from scaledoctor.sources.postgres import Settings
 from scaledoctor_checks.pooling._ini import place, risk
 
@@ -31,11 +31,11 @@ def ini_pool_size(ini: PoolerIni, settings: Settings | None, /) -> Iterator[Find
     """
     usable = settings.max_connections - settings.reserved if settings else USABLE
     users = max(1, len(ini.section("users")))
-    wants = {one.where: _most(ini, one, users) for one in ini.section("databases")}
-    total, count = sum(wants.values()), len(wants)
+    wants = _wants(ini, users)
+    total, count = sum(most for _, most in wants), len(wants)
     if total <= usable:
         return
-    words = " + ".join(f"{n} of {_name(ini, where)}" for where, n in list(wants.items())[:6])
+    words = " + ".join(f"{most} of {name}" for name, most in wants[:6])
     fits = max(1, usable // (count * users))
     base = ini.number("default_pool_size", 20)
     yield risk(
@@ -51,19 +51,19 @@ def ini_pool_size(ini: PoolerIni, settings: Settings | None, /) -> Iterator[Find
     )
 
 
-def _name(ini: PoolerIni, where: str) -> str:
-    return next(one.name for one in ini.section("databases") if one.where == where)
-
-
-def _most(ini: PoolerIni, line: IniLine, users: int) -> int:
-    """What one database's pools may open."""
-    options = line.options
-    size = _number(options, "pool_size", ini.number("default_pool_size", 20))
-    reserve = ini.number("reserve_pool_size", 0)
-    reserve = _number(options, "reserve_pool_size", _number(options, "reserve_pool", reserve))
-    cap = _number(options, "max_db_connections", ini.number("max_db_connections", 0))
-    most = (size + reserve) * (1 if "user" in options else users)
-    return min(most, cap) if cap > 0 else most
+def _wants(ini: PoolerIni, users: int) -> list[tuple[str, int]]:
+    """Each database by name, and what its pools may open."""
+    usual = ini.number("default_pool_size", 20)
+    spare, common = ini.number("reserve_pool_size", 0), ini.number("max_db_connections", 0)
+    found: list[tuple[str, int]] = []
+    for one in ini.section("databases"):
+        options = one.options
+        size = _number(options, "pool_size", usual)
+        reserve = _number(options, "reserve_pool_size", _number(options, "reserve_pool", spare))
+        cap = _number(options, "max_db_connections", common)
+        most = (size + reserve) * (1 if "user" in options else users)
+        found.append((one.name, min(most, cap) if cap > 0 else most))
+    return found
 
 
 def _number(options: Mapping[str, str], name: str, default: int) -> int:
@@ -118,7 +118,7 @@ def ini_file_descriptors(ini: PoolerIni, process: PoolerProcess | None, /) -> It
     References: PgBouncer manual, max_client_conn; main.c, "max expected fd use".
     """
     clients, users = ini.number("max_client_conn", 100), max(1, len(ini.section("users")))
-    servers = sum(_most(ini, one, users) for one in ini.section("databases"))
+    servers = sum(most for _, most in _wants(ini, users))
     limit = (process.files if process else FILES) or 0
     most, where = clients + 10 + servers, place(ini, "max_client_conn")
     if not limit or most <= limit:

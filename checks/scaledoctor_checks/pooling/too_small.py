@@ -27,6 +27,7 @@ from scaledoctor_checks.pooling._causes import (
 )
 from scaledoctor_checks.pooling._inside import FULL, Inside, computing, inside, saturated
 from scaledoctor_checks.pooling._load import SECONDS, SHARE, WAITING, Load, crowds, loads
+from scaledoctor_checks.pooling._mostly import apart, mostly
 from scaledoctor_checks.pooling._setup import Setup
 from scaledoctor_checks.pooling._words import entry, ini, seconds
 
@@ -103,7 +104,7 @@ def pool_too_small(
         ]
         size = min([ceil(load.busy + load.waiting), *(cap.servers for cap in caps)])
         if size > load.limit:
-            yield _finding(load, size, caps, mine, total, setup)
+            yield _finding(load, size, caps, mine, total, setup, clients)
 
 
 def _stuck(session: Session, bad: Callable[[Session], bool], *, full: bool) -> bool:
@@ -146,8 +147,15 @@ def _cores(
 
 
 def _finding(
-    load: Load, size: int, caps: list[_Cap], seen: Inside | None, total: float, setup: Setup
+    load: Load,
+    size: int,
+    caps: list[_Cap],
+    seen: Inside | None,
+    total: float,
+    setup: Setup,
+    clients: Window[PoolerClients] | None,
 ) -> Finding:
+    heavy = mostly(seen)
     known = seen is not None and (len(caps) > 1 or share(load, seen, computing) < MOST)
     room = "PostgreSQL has room" if known else "whether its cores are free is not known"
     each = f" of {seconds(load.service)}" if load.service else ""
@@ -168,8 +176,13 @@ def _finding(
             Evidence("size by Little's law", _arithmetic(load), source=SOURCE),
             *(Evidence("no more than", f"{c.words}: {c.servers}", source=SOURCE) for c in caps),
             Evidence("limited by", load.setting, source="SHOW DATABASES, SHOW USERS, SHOW CONFIG"),
+            *((heavy.evidence(),) if heavy else ()),
         ),
-        fixes=(_fix(load, size, setup), *(() if known else (_look(),))),
+        fixes=(
+            _fix(load, size, setup),
+            *apart(load, heavy, clients, setup),
+            *(() if known else (_look(),)),
+        ),
         explains={load.resource: 1.0},
         impact=load.waiting / total if total else 0.0,
     )

@@ -14,6 +14,9 @@ from scaledoctor.logs.readers import BLOCK, Log, backwards, find_time, gathered,
 ENOUGH = 2000
 """Requests that need no older ones beside them: a 99th percentile of them rests on 20."""
 
+OF_A_ROUTE = 20
+"""Requests of the route with most work that need no older ones: a 95th percentile rests on one."""
+
 TAIL = 600.0
 """Seconds before the mark, or before the end of a saved log, beyond which nothing is of now."""
 
@@ -96,7 +99,8 @@ def _add(
 ) -> None:
     """Tally a part from its end backwards, until there is enough or the budget is spent."""
     for block in backwards(log.file, *part, _STEP):
-        if enough and span.tally.understood >= ENOUGH:
+        told = enough and span.tally.understood >= ENOUGH
+        if told and (budget.spent or span.tally.heaviest >= OF_A_ROUTE):
             return
         if budget.spent:
             span.note = NEWEST

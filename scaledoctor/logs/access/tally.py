@@ -71,6 +71,11 @@ class Tally:
             if waited and waited != b"0":
                 self.waited += max(0, int(waited)) * self.layout.scale
 
+    @property
+    def heaviest(self) -> int:
+        """Requests of the route that takes most of the time."""
+        return max(map(_work, self.routes.values()), default=(0.0, 0))[1]
+
     def condense(self) -> None:
         """Put routes together that differ in a name alone and are each seen once or twice."""
         gone: dict[int, tuple[Routed, Routed]] = {}  # keeps the parts: an id is not used again
@@ -149,6 +154,12 @@ class Tally:
             tries.count += 1
             tries.failed += not last and any(map(is_failure, answers[place : place + 1]))
             tries.spent += seconds[place] * self.layout.scale if seconds else 0.0
+
+
+def _work(routed: Routed) -> tuple[float, int]:
+    sums = routed.outcomes.values()
+    spent = sum(one.spent for one in sums) or sum(one.total for one in sums)
+    return spent, routed.requests
 
 
 def _versions(request: bytes) -> bytes:
