@@ -17,6 +17,7 @@ class Packing(StrEnum):
     BZIP2 = "bz2"
     XZ = "xz"
     ZSTD = "zst"
+    LZ4 = "lz4"
 
 
 _MAGIC = {
@@ -24,6 +25,7 @@ _MAGIC = {
     b"BZh": Packing.BZIP2,
     b"\xfd7zXZ\x00": Packing.XZ,
     b"\x28\xb5\x2f\xfd": Packing.ZSTD,
+    b"\x04\x22\x4d\x18": Packing.LZ4,
 }
 
 
@@ -41,7 +43,7 @@ def unpacked(file: IO[bytes], how: Packing) -> Iterator[bytes]:
 
     Raises:
         Damaged: the file is cut or corrupt.
-        Unavailable: zstd, and no library for it.
+        Unavailable: zstd or lz4, and no library for it.
 
     """
     import lzma
@@ -73,7 +75,20 @@ def _stream(file: IO[bytes], how: Packing) -> tuple[Any, tuple[type[Exception], 
             import lzma
 
             return lzma.LZMAFile(file), ()
+        case Packing.LZ4:
+            return _lz4(file), (RuntimeError,)
     return _zstd(file)
+
+
+def _lz4(file: IO[bytes]) -> Any:
+    import importlib
+
+    try:
+        library = importlib.import_module("lz4.frame")
+    except ImportError:
+        enable = "pip install lz4, or: lz4 -dc FILE | scaledoctor logs -"
+        raise Unavailable("it is packed with lz4, which needs a library", enable) from None
+    return library.LZ4FrameFile(file)
 
 
 def _zstd(file: IO[bytes]) -> tuple[Any, tuple[type[Exception], ...]]:

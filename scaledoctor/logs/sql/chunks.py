@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
+from scaledoctor.logs.nplusone.runs import Runs
 from scaledoctor.logs.sql.entry import Coverage, Layout
 from scaledoctor.logs.sql.partial import Partial
 from scaledoctor.logs.sql.recognise import format_of
@@ -12,19 +14,35 @@ from scaledoctor.logs.sql.templates import Templates
 BLOCK = 8 << 20
 """Bytes that are read at once; a message of more is cut."""
 
+Between = tuple[float, float]
+"""From when on and until when, in seconds since 1970."""
+
 _KEPT = 1 << 17
 _NEAR = 1 << 16
 
 
 def analyze_chunk(
-    block: bytes, layout: Layout, templates: Templates | None = None, *, literals: bool = False
+    block: bytes,
+    layout: Layout,
+    templates: Templates | None = None,
+    *,
+    literals: bool = False,
+    between: Between | None = None,
 ) -> Partial:
-    """What a block of whole messages says."""
-    tally = Tally(templates or Templates(), literals=literals, bare=layout.bare)
+    """What a block of whole messages says, those of a span of time alone if one is given."""
+    templates = templates or Templates()
+    runs = Runs(templates.names, show=literals)
+    tally = Tally(templates, runs.feed, literals=literals, bare=layout.bare)
     coverage = Coverage()
-    tally.add(format_of(layout).entries(block, coverage))
+    entries = format_of(layout).entries(block, coverage)
+    if between is not None:
+        low, high = between
+        entries = (entry for entry in entries if low <= entry.when < high)
+    tally.add(entries)
     partial = tally.finished()
     partial.lines, partial.unread, partial.bytes = coverage.lines, coverage.unread, len(block)
+    # The names are this process's; what is summed up needs them no more.
+    partial.runs = replace(runs.settle(), names=[], roles={})
     return partial
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from scaledoctor.logs.histogram import bucket
+from scaledoctor.logs.nplusone.runs import Runs
 from scaledoctor.logs.sql.sessions import Event, State
 from scaledoctor.logs.sql.sums import (
     MOST_GROUPS,
@@ -25,7 +26,8 @@ class Partial:
 
     ``heads`` are the first lines of each session, up to the first that needs nothing from before
     it; ``tails`` what its last lines leave open. ``whole`` says that nothing comes before this
-    part, so that no head waits.
+    part, so that no head waits. ``runs`` is the N+1 detector's: it alone sees the first execution
+    of a part without a parse or bind that stands in the part before, some microseconds.
     """
 
     lines: int = 0
@@ -41,6 +43,7 @@ class Partial:
     server: Server = field(default_factory=Server)
     heads: dict[str, list[Event]] = field(default_factory=dict)
     tails: dict[str, State] = field(default_factory=dict)
+    runs: Runs = field(default_factory=Runs)
     whole: bool = False
 
     @property
@@ -61,6 +64,7 @@ class Partial:
         for number, minute in later.minutes.items():
             self.minute(number).merge(minute)
         self.server.merge(later.server)
+        self.runs.merge(later.runs)
         self._join(later)
 
     def finish(self) -> None:
@@ -75,6 +79,7 @@ class Partial:
                 state.flush(self.emit)
         for state in known.values():
             state.flush(self.emit)
+        self.runs.finish()
         self.whole = True
 
     def _join(self, later: "Partial") -> None:
