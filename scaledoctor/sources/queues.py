@@ -21,7 +21,7 @@ class Queue:
     ``reserved`` jobs were handed out ahead of time and nobody works on them yet; ``idle`` of the
     ``consumers`` have nothing to do. ``stuck`` jobs are held by a worker that is gone.
     ``held`` is the age in seconds of the oldest job handed out; after ``timeout`` seconds it is
-    handed out once more.
+    handed out once more. ``more``: counting ended at ``ready``, and there are more.
     """
 
     system: str
@@ -42,11 +42,21 @@ class Queue:
     stuck: int | None = None
     held: float | None = None
     timeout: float | None = None
+    more: bool = False
 
     @property
     def label(self) -> str:
         """How people know it: "rq default"."""
         return f"{self.system} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A place where queues are and that could not be read: why, and what would enable it."""
+
+    name: str
+    reason: str
+    enable: str
 
 
 @fact
@@ -56,6 +66,7 @@ class Queues:
 
     queues: tuple[Queue, ...]
     complete: bool = True
+    unread: tuple[Unread, ...] = ()
 
     def find(self, system: str, name: str) -> Queue | None:
         """The queue of that system and name."""

@@ -39,12 +39,12 @@ BUSY = {"slots": 4, "consumers": 4, "in_flight": 4}
 
 def never(window: Window[Queues], activity: Window[Activity] | None = None) -> list[Finding]:
     """The backlog check with PostgreSQL beside it or not."""
-    return list(backlog(window, activity, SERVER if activity else None, None, None))
+    return list(backlog(window, activity, SERVER if activity else None, None, None, None))
 
 
 def uses(window: Window[Queues], activity: Window[Activity] | None = None) -> list[Use]:
     """The resource likewise."""
-    return list(workers(window, activity, SERVER if activity else None, None, None))
+    return list(workers(window, activity, SERVER if activity else None, None, None, None))
 
 
 HEALTHY: dict[str, Window[Queues]] = {
@@ -282,11 +282,11 @@ def test_backlog_behind_the_full_cores_of_the_database() -> None:
     info = HostInfo(cores=2, memory=8 << 30, container=False)
     local = replace(SERVER, local=True)
     window = growing(400, 500, oldest=45.0, **BUSY)
-    finding = only(backlog(window, AT_WORK, local, cpu(2.0, 8), info))
+    finding = only(backlog(window, AT_WORK, local, cpu(2.0, 8), info, None))
     assert finding.waits_for == {"host.cpu": 0.75}
     assert "full cores" in finding.summary
-    assert not only(backlog(window, AT_WORK, local, cpu(1.0, 1), info)).waits_for
-    assert not only(backlog(window, AT_WORK, SERVER, cpu(2.0, 8), info)).waits_for
+    assert not only(backlog(window, AT_WORK, local, cpu(1.0, 1), info, None)).waits_for
+    assert not only(backlog(window, AT_WORK, SERVER, cpu(2.0, 8), info, None)).waits_for
 
 
 def cpu(cores: float, running: int) -> Window[CpuTimes]:

@@ -49,9 +49,11 @@ def look(
     return collect(found, registry(), Redactor(show_literals), window, observer)
 
 
-def record(dsn: str, window: float = WINDOW, *, act: Callable[[], object] | None = None) -> Record:
+def record(
+    dsn: str, window: float = WINDOW, *, act: Callable[[], object] | None = None, tick: int = 0
+) -> Record:
     """What a scan of one database read, once it was let in and nothing crashed."""
-    (found,) = look(dsn, window, act=act).records
+    (found,) = look(dsn, window, act=act, tick=tick).records
     assert found.reach.ok, found.reach
     assert found.failures == ()
     return found

@@ -15,6 +15,11 @@ def jobs(count: float) -> str:
     return f"{count:,.0f} job{'' if count == 1 else 's'}"
 
 
+def depth(queue: Queue) -> str:
+    """How many wait; where counting ended early: more than 10,000 jobs."""
+    return f"more than {jobs(queue.ready - 1)}" if queue.more else jobs(queue.ready)
+
+
 def rates(flow: Flow) -> str:
     """8.0/s come, 5.0/s are done; or by how much the depth changed."""
     if flow.arrival is None or flow.service is None:
@@ -43,6 +48,16 @@ _START = {
     "stream": "redis-cli XINFO CONSUMERS {stream} {group}  # then start one",
     "rabbitmq": "# start whatever consumes from {name}; Celery: celery -A APP worker -Q {name}",
     "sqs": "# start whatever receives from {name}",
+    "procrastinate": "procrastinate --app MODULE.app worker --queues {name}",
+    "oban": "mix phx.server  # config :APP, Oban, queues: [{name}: 10]",
+    "river": "# start a client with Queues: {{{name}: {{MaxWorkers: 100}}}}",
+    "que": "bundle exec que --queue-name {name}",
+    "good_job": "bundle exec good_job start --queues={name}",
+    "solid_queue": "bin/jobs start  # config/queue.yml: workers: [queues: {name}]",
+    "delayed_job": "bin/delayed_job --queue={name} start",
+    "graphile-worker": "npx graphile-worker -c $DATABASE_URL  # with a task {name}",
+    "pg-boss": "# start a process that calls boss.work({name}, ...)",
+    "pgmq": "# start whatever reads {name}: SELECT * FROM pgmq.read({name}, 30, 1);",
 }
 
 _FAILED = {
@@ -60,12 +75,23 @@ _FAILED = {
         "--query Attributes.QueueArn --output text)",
         "aws sqs start-message-move-task --source-arn $ARN",
     ),
+    "procrastinate": ("procrastinate --app MODULE.app shell  # list_jobs; retry ID",),
+    "oban": ('# iex> Oban.retry_all_jobs(where(Oban.Job, state: "discarded", queue: {name}))',),
+    "river": ("# River UI, state discarded, queue {name}; then client.JobRetry",),
+    "good_job": ("# the dashboard, Discarded; or GoodJob::Job.discarded.find_each(&:retry_job)",),
+    "solid_queue": (
+        "bin/rails runner 'puts SolidQueue::FailedExecution.last(5).map(&:error)'",
+        "bin/rails runner 'SolidQueue::FailedExecution.find_each(&:retry)'",
+    ),
+    "delayed_job": ("# Delayed::Job.where.not(failed_at: nil).last(5).map(&:last_error)",),
 }
 
 _RESUME = {
     "rq": "rq resume",
     "sidekiq": "redis-cli SREM paused {name}",
     "bullmq": "node -e 'new (require(\"bullmq\").Queue)(process.argv[1]).resume()' {name}",
+    "river": "# client.QueueResume(ctx, {name}, nil)",
+    "solid_queue": "bin/rails runner 'SolidQueue::Queue.find_by_name(ARGV[0]).resume' {name}",
 }
 
 

@@ -14,11 +14,13 @@ from scaledoctor.sdk import (
 )
 from scaledoctor.sources.host import CpuTimes, HostInfo
 from scaledoctor.sources.postgres import Activity, Server
+from scaledoctor.sources.postgres.queues import QueueTables
 from scaledoctor.sources.queues import Queues
 from scaledoctor_checks.postgres._words import duration
-from scaledoctor_checks.queues._database import Held, held
+from scaledoctor_checks.queues._behind import Database
+from scaledoctor_checks.queues._database import held
 from scaledoctor_checks.queues._flow import GROWN, LATE, OVER, SPARE, Flow, flows
-from scaledoctor_checks.queues._words import SOURCE, jobs, rates, start
+from scaledoctor_checks.queues._words import SOURCE, depth, rates, start
 
 ACTIVITY = "pg_stat_activity"
 
@@ -30,6 +32,7 @@ def backlog(
     server: Server | None,
     cpu: Window[CpuTimes] | None,
     info: HostInfo | None,
+    tables: QueueTables | None,
     /,
     *,
     critical: float = 1800.0,
@@ -42,19 +45,20 @@ def backlog(
     and 5 %, and the oldest or a new one waits for 30 s (100 jobs where neither is known);
     critical from ``critical`` seconds. A burst grows once and is let pass. Workers needed = slots
     x arrivals / jobs done x 1.2. When ``waiting`` of the slots are workers that wait for a lock
-    of the database, or for its full cores, more workers do not help: that wait is the cause.
+    of the database, or for its full cores, or look for jobs in a table of dead rows, more workers
+    do not help: that wait is the cause.
     Fix: more workers where they are busy and the database has room; first the database where they
     wait for it.
     When to ignore: a batch that is still being put in.
     References: Little, "A Proof for the Queuing Formula L = lambda W"; KEDA, queue scalers.
     """
-    database = held(activity, server, cpu, info)
+    database = Database(held(activity, server, cpu, info), activity, tables)
     found = list(flows(window))
     every = sum(f.queue.ready for f in found)
     for flow in found:
         if flow.consumers == 0 or flow.queue.paused or flow.idle or not flow.never_drains:
             continue
-        shares = database.waits_for(flow.busy) if database else {}
+        shares = database.waits_for(flow)
         starved = {name: share for name, share in shares.items() if share >= waiting}
         urgent = (flow.late or 0.0) >= critical
         yield Finding(
@@ -63,7 +67,7 @@ def backlog(
             severity=Severity.CRITICAL if urgent else Severity.HIGH,
             confidence=Confidence.MEDIUM if flow.service is None else Confidence.HIGH,
             evidence=tuple(_evidence(flow, database)),
-            fixes=(_wait(database, starved) if database and starved else _more(flow),),
+            fixes=(_wait(database, starved) if starved else _more(flow),),
             explains={flow.key: 1.0},
             waits_for=starved,
             # A job's time is its wait and its service; of the queues' jobs this one has its share.
@@ -78,22 +82,28 @@ def _lost(flow: Flow) -> float:
     return wait / (wait + service)
 
 
-def _summary(flow: Flow, database: Held | None, starved: dict[str, float]) -> str:
+def _summary(flow: Flow, database: Database, starved: dict[str, float]) -> str:
     queue = flow.queue
-    head = f"{queue.label} never drains: {jobs(queue.ready)} wait, {rates(flow)}"
-    if database and starved:
+    head = f"{queue.label} never drains: {depth(queue)} wait, {rates(flow)}"
+    taking = database.taking(flow)
+    if taking and taking.key in starved:
+        return (
+            f"{head}; {starved[taking.key]:.0%} of its workers' time goes into taking jobs from "
+            f"{taking.table.label}: more workers do not help"
+        )
+    if database.held and starved:
         what = "a lock" if "postgres.locks" in starved else "the full cores"
         share = max(starved.values())
         return (
-            f"{head}; {share:.0%} of its busy workers ({database.label}) wait for {what} of the "
-            "database: more workers do not help"
+            f"{head}; {share:.0%} of its busy workers ({database.held.label}) wait for {what} of "
+            "the database: more workers do not help"
         )
     if flow.needed is not None:
         return f"{head}; it needs {flow.needed} workers, {flow.slots} are at work"
     return f"{head}; its workers do not keep up"
 
 
-def _evidence(flow: Flow, database: Held | None) -> Iterator[Evidence]:
+def _evidence(flow: Flow, database: Database) -> Iterator[Evidence]:
     queue = flow.queue
     yield Evidence("growth in the window", float(flow.grown), "jobs", float(GROWN), SOURCE)
     yield Evidence("jobs waiting", float(queue.ready), "jobs", source=SOURCE)
@@ -106,16 +116,20 @@ def _evidence(flow: Flow, database: Held | None) -> Iterator[Evidence]:
     if flow.needed is not None:
         text = f"ceil({flow.slots} x {flow.arrival:.1f} / {flow.service:.1f} x {SPARE})"
         yield Evidence("workers needed", float(flow.needed), f"= {text}", source=SOURCE)
-    if database is not None:
-        yield Evidence("of its workers in the database, mean", database.open, "sessions",
+    if theirs := database.held:
+        yield Evidence("of its workers in the database, mean", theirs.open, "sessions",
                        source=ACTIVITY)  # fmt: skip
-        yield Evidence("of these waiting for a lock", database.blocked, "sessions",
+        yield Evidence("of these waiting for a lock", theirs.blocked, "sessions",
+                       source=ACTIVITY)  # fmt: skip
+    if taking := database.taking(flow):
+        yield Evidence("sessions that take its jobs, mean", taking.sessions, "sessions",
                        source=ACTIVITY)  # fmt: skip
 
 
-def _wait(database: Held, starved: dict[str, float]) -> Fix:
+def _wait(database: Database, starved: dict[str, float]) -> Fix:
+    label = database.held.label if database.held else "its workers"
     return Fix(
-        f"Free what {database.label} waits for ({', '.join(sorted(starved))}); add no workers",
+        f"Free what {label} waits for ({', '.join(sorted(starved))}); add no workers",
         (
             "# every further worker only waits beside the others, and takes a connection",
             "scaledoctor scan -v",

@@ -15,7 +15,7 @@ from scaledoctor.sdk import (
 from scaledoctor.sources.queues import Queues
 from scaledoctor_checks.postgres._words import duration
 from scaledoctor_checks.queues._flow import Flow, flows
-from scaledoctor_checks.queues._words import SOURCE, drain, jobs, rates, resume, start
+from scaledoctor_checks.queues._words import SOURCE, depth, drain, rates, resume, start
 
 
 @check("queue.latency", step=Step.OFFLOAD)
@@ -96,11 +96,11 @@ def _finding(flow: Flow, severity: Severity, impact: float, medium: float) -> Fi
 def _summary(flow: Flow) -> str:
     queue = flow.queue
     waits = (
-        f"the oldest of {jobs(queue.ready)} in {queue.label} waits for {duration(queue.oldest)}"
+        f"the oldest of {depth(queue)} in {queue.label} waits for {duration(queue.oldest)}"
         if queue.oldest is not None
         else f"a job in {queue.label} waits {duration(flow.wait)}: {queue.ready:,} are before it"
         if flow.wait is not None
-        else f"{jobs(queue.ready)} wait in {queue.label}"
+        else f"{depth(queue)} wait in {queue.label}"
     )
     if queue.paused:
         return f"{waits}: it is paused"

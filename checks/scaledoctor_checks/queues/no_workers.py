@@ -6,7 +6,7 @@ from scaledoctor.sdk import Evidence, Finding, Fix, Severity, Step, Unavailable,
 from scaledoctor.sources.queues import Queues
 from scaledoctor_checks.postgres._words import duration
 from scaledoctor_checks.queues._flow import Flow, flows
-from scaledoctor_checks.queues._words import SOURCE, jobs, start
+from scaledoctor_checks.queues._words import SOURCE, depth, start
 
 
 @check("queue.no-workers", step=Step.OFFLOAD)
@@ -47,7 +47,7 @@ def _finding(flow: Flow, severity: Severity, every: int, grace: float) -> Findin
     age = queue.oldest if queue.oldest is not None else "not kept"
     return Finding(
         subject=queue.label,
-        summary=f"{jobs(queue.ready)} wait in {queue.label}{since}, and no worker takes from it",
+        summary=f"{depth(queue)} wait in {queue.label}{since}, and no worker takes from it",
         severity=severity,
         evidence=(
             Evidence("workers alive, most seen", 0.0, "workers", 1.0, SOURCE),

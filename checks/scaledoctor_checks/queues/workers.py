@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from scaledoctor.sdk import Step, Use, Window, resource
 from scaledoctor.sources.host import CpuTimes, HostInfo
 from scaledoctor.sources.postgres import Activity, Server
+from scaledoctor.sources.postgres.queues import QueueTables
 from scaledoctor.sources.queues import Queues
 from scaledoctor_checks.postgres._words import duration
-from scaledoctor_checks.queues._database import Held, held
+from scaledoctor_checks.queues._behind import Database
+from scaledoctor_checks.queues._database import held
 from scaledoctor_checks.queues._flow import Flow, flows
-from scaledoctor_checks.queues._words import drain, jobs, rates
+from scaledoctor_checks.queues._words import depth, drain, rates
 
 
 @resource("queue.workers", step=Step.OFFLOAD)
@@ -19,6 +21,7 @@ def workers(
     server: Server | None,
     cpu: Window[CpuTimes] | None,
     info: HostInfo | None,
+    tables: QueueTables | None,
     /,
     *,
     warn: float = 0.8,
@@ -33,14 +36,14 @@ def workers(
     Thresholds: full from ``critical`` of the slots, so that a slot between two jobs counts as
     used; busy from ``warn``, where a queue with random arrivals starts to wait five services long.
     """
-    database = held(activity, server, cpu, info)
+    database = Database(held(activity, server, cpu, info), activity, tables)
     for flow in flows(window):
         use = _use(flow, database, warn, critical)
         if use is not None:
             yield use
 
 
-def _use(flow: Flow, database: Held | None, warn: float, critical: float) -> Use | None:
+def _use(flow: Flow, database: Database, warn: float, critical: float) -> Use | None:
     queue = flow.queue
     if queue.ready and flow.consumers == 0:
         used, limit, unit = 1.0, 1.0, "of no workers"
@@ -58,7 +61,7 @@ def _use(flow: Flow, database: Held | None, warn: float, critical: float) -> Use
         critical=critical,
         waiting=float(queue.ready),
         contended=flow.needy and not queue.paused,
-        waits_for=database.waits_for(flow.busy) if database and flow.needy else {},
+        waits_for=database.waits_for(flow) if flow.needy else {},
         subject=queue.label,
         detail=_detail(flow, used, limit, unit) if queue.ready else "",
     )
@@ -66,7 +69,7 @@ def _use(flow: Flow, database: Held | None, warn: float, critical: float) -> Use
 
 def _detail(flow: Flow, used: float, limit: float, unit: str) -> str:
     if flow.consumers == 0:
-        return f"{jobs(flow.queue.ready)} wait and nobody takes them"
+        return f"{depth(flow.queue)} wait and nobody takes them"
     wait = f", {duration(flow.wait)} for a new one" if flow.wait is not None else ""
     full = f"{used:.1f} of {limit:.0f} {unit}; " if unit == "slots" else ""
-    return f"{full}{jobs(flow.queue.ready)} wait{wait}; {rates(flow)}: {drain(flow)}"
+    return f"{full}{depth(flow.queue)} wait{wait}; {rates(flow)}: {drain(flow)}"
