@@ -188,9 +188,10 @@ def _by_column(select: Any, column: Any) -> None:
 def main_table(sql: str) -> str:
     """The first table that a statement reads; empty where the grammar cannot tell."""
     import postgast
+    from postgast import pg_query_pb2
 
     with suppress(postgast.PgQueryError):
-        for _, node in postgast.walk(postgast.parse(sql)):
-            if node.DESCRIPTOR.name == "RangeVar":
-                return str(node.relname)
+        tables: Any = postgast.find_nodes(postgast.parse(sql), pg_query_pb2.RangeVar)
+        for table in tables:
+            return str(table.relname)
     return ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -28,9 +29,9 @@ LOG = RepeatedQueries(
 )
 
 
-def found(log: RepeatedQueries = LOG, **changes: object) -> list[Finding]:
+def found(log: RepeatedQueries = LOG, **changes: Any) -> list[Finding]:
     """What the check says of one repeated statement."""
-    changed = replace(log, found=(replace(ONE, **changes),))  # type: ignore[arg-type]  any field
+    changed = replace(log, found=(replace(ONE, **changes),))
     return list(n_plus_one(changed))
 
 
@@ -112,7 +113,7 @@ def test_wide_gaps_are_suspected() -> None:
      ({"parent_table": "", "parent": ""}, "in a loop"),
      ({"relation": Relation.UNKNOWN, "table": "", "batched": ""}, "asks SELECT * FROM customer")],
 )  # fmt: skip
-def test_each_pattern_has_its_words_and_fix(changes: dict[str, object], words: str) -> None:
+def test_each_pattern_has_its_words_and_fix(changes: dict[str, Any], words: str) -> None:
     """And every finding is complete."""
     assert words in only(found(**changes)).summary
 
