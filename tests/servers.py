@@ -5,8 +5,10 @@ A test that breaks a server (fills its slots, stops it) starts one of its own wi
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -43,6 +45,15 @@ def needs_servers() -> Iterator[None]:
         yield
     except ServerMissing as error:
         missing(str(error))
+
+
+def open_to_others(folder: Path) -> None:
+    """Let servers that run as another account read a temporary folder of a test."""
+    for place in (folder, *folder.parents):
+        if place == Path(tempfile.gettempdir()):
+            return
+        with suppress(PermissionError):
+            place.chmod(0o755)
 
 
 def postgres_binaries(major: int) -> PostgresBinaries:

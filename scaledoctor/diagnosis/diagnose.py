@@ -1,6 +1,7 @@
 """The whole diagnosis: a snapshot in, a Report out; pure."""
 
 from collections.abc import Sequence
+from math import fsum
 
 from scaledoctor import __version__
 from scaledoctor.config.model import Ignore
@@ -63,7 +64,7 @@ def _visited(record: Record) -> Visited:
         ok=reach.ok,
         message=reach.message + (f" ({reach.enable})" if reach.enable else ""),
         queries=sum(c.calls for c in record.costs.values()),
-        seconds=round(sum(c.seconds for c in record.costs.values()), 3),
+        seconds=round(fsum(c.seconds for c in record.costs.values()), 3),
         costs=record.costs,
     )
 

@@ -24,7 +24,7 @@ from scaledoctor.sources.haproxy._csv import count, rows
 from scaledoctor.sources.haproxy._page import paths
 from scaledoctor.sources.haproxy.stats import LISTED
 from scaledoctor.targets import targets
-from tests.servers import missing
+from tests.servers import missing, open_to_others
 from tests.web import Sites, asking, sites
 
 REGISTRY = load()
@@ -156,9 +156,7 @@ def test_a_certificate_that_nobody_knows(tmp_path: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
     pem.write_text(pem.read_text() + (tmp_path / "crt").read_text())
     pem.chmod(0o644)
-    for folder in (tmp_path, *list(tmp_path.parents)[:3]):
-        with suppress(PermissionError):
-            folder.chmod(0o755)  # HAProxy runs as another account
+    open_to_others(tmp_path)  # HAProxy runs as another account
     port = free_port()
     cfg = balancer_cfg({"app": APP}, stats=(f"bind 127.0.0.1:{port} ssl crt {pem}",))
     with haproxy(cfg):

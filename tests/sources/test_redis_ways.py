@@ -13,7 +13,7 @@ from redis.crc import key_slot
 from scaledoctor.demo.servers import RedisServer, find_redis, redis
 from scaledoctor.demo.servers.child import accepts, child, free_port
 from tests.queues.work import look, queue, readings, record, until
-from tests.servers import missing, needs_servers
+from tests.servers import missing, needs_servers, open_to_others
 
 pytestmark = pytest.mark.live
 
@@ -70,8 +70,9 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RedisServer,
     except FileNotFoundError:
         missing("openssl is not installed (apt-get install openssl)")
     assert made.returncode == 0
-    for path in (folder, *folder.parents[:2], *folder.iterdir()):
-        path.chmod(0o755)
+    open_to_others(folder)
+    for path in folder.iterdir():
+        path.chmod(0o644)
     port = free_port()
     words = ("--tls-port", str(port), "--tls-cert-file", str(folder / "cert.pem"),
              "--tls-key-file", str(folder / "key.pem"), "--tls-auth-clients", "no",
