@@ -66,6 +66,16 @@ def fence(text: str, language: str) -> str:
     return f"{ticks}{re.sub(r'[^a-z0-9]', '', language.lower())[:20]}\n{body}\n{ticks}"
 
 
+def html(text: str, width: int = SENTENCE) -> str:
+    """One inert line for HTML, in text and in attributes alike."""
+    return line(text, width).translate(_HTML)
+
+
+def html_code(text: str) -> str:
+    """Several inert lines for HTML as they are; newlines and tabs stay."""
+    return code(text).translate(_HTML)
+
+
 def _harmless(character: str, unicode: bool) -> bool:
     if not unicode and not character.isascii():
         return False
@@ -81,6 +91,9 @@ def _escape(character: str) -> str:
 
 _LINKED = re.compile(r"[@#]\w|://|www\.|\bGH-\d|\$", re.I)  # and $math$
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"})
+_HTML = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", "`": "&#96;"}
+)
 _MARKUP = re.compile(r"[\\`*\[\]~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _BLOCK = re.compile(r"^(\d*)([-+=#.)])")  # a list, a heading or a rule, if a line began with it
 

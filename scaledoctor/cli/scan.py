@@ -17,7 +17,7 @@ Formats = Annotated[
         "-o",
         "--output",
         metavar="FORMAT[:PATH]",
-        help="terminal, markdown, json, sarif, junit, github, gitlab, csv, nagios, prometheus, "
+        help="terminal, markdown, html, json, sarif, junit, github, gitlab, csv, nagios, prometheus, "
         "pagerduty or slack (repeatable).",
     ),
 ]

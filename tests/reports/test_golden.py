@@ -14,6 +14,7 @@ from scaledoctor.sdk import Renderer, Style
 from scaledoctor_reports.csv_report import csv_report
 from scaledoctor_reports.github import github
 from scaledoctor_reports.gitlab import gitlab
+from scaledoctor_reports.html import html
 from scaledoctor_reports.json_report import json_report
 from scaledoctor_reports.junit import junit
 from scaledoctor_reports.markdown import markdown
@@ -37,6 +38,7 @@ FORMATS = [
     (csv_report, UNICODE, "csv"),
     (github, UNICODE, "github.txt"),
     (gitlab, UNICODE, "gitlab.json"),
+    (html, UNICODE, "html"),
     (junit, UNICODE, "junit.xml"),
     (nagios, UNICODE, "nagios.txt"),
     (pagerduty, UNICODE, "pagerduty.json"),
