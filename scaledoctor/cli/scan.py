@@ -17,8 +17,8 @@ Formats = Annotated[
         "-o",
         "--output",
         metavar="FORMAT[:PATH]",
-        help="terminal, markdown, html, json, sarif, junit, github, gitlab, csv, nagios, prometheus, "
-        "pagerduty or slack (repeatable).",
+        help="terminal, markdown, html, json, sarif, junit, github, gitlab, csv, nagios, "
+        "prometheus, pagerduty or slack (repeatable).",
     ),
 ]
 

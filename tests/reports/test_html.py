@@ -103,7 +103,7 @@ def served(text: str) -> tuple[HTTPServer, list[str]]:
             self.end_headers()
             self.wfile.write(text.encode())
 
-        def log_message(self, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its own name
             """Keep quiet."""
 
     server = HTTPServer(("127.0.0.1", 0), Page)
