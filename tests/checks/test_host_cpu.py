@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from scaledoctor.sdk import Confidence, Finding, Severity, State, Window
+from scaledoctor.sdk import Confidence, Finding, Severity, State, Unavailable, Window
 from scaledoctor.sources.host import (
     Cgroup,
     Cgroups,
@@ -15,6 +15,7 @@ from scaledoctor.sources.host import (
     Processes,
     cores_by_label,
 )
+from scaledoctor.sources.postgres.roundtrip import RoundTrip
 from scaledoctor_checks.host._groups import groups, starved
 from scaledoctor_checks.host.application import cpu_application
 from scaledoctor_checks.host.cpu import cpu, steal
@@ -94,7 +95,7 @@ FULL = times(2.0, running=4)
 def strangers(
     window: Window[CpuTimes], processes: Window[Processes], quotas: Window[Cgroups] | None = None
 ) -> list[Finding]:
-    return list(cpu_other_process(TWO, window, processes, quotas))
+    return list(cpu_other_process(TWO, window, processes, quotas, None))
 
 
 @pytest.mark.parametrize(
@@ -273,3 +274,21 @@ def test_cores_by_label_leaves_us_out() -> None:
     assert {g.label: g.cores for g in groups(window)} == pytest.approx(
         {"postgres": 0.3, "stress": 1.5}
     )
+
+
+def test_processes_left_out_are_no_good_news() -> None:
+    """Full cores whose owner may be among them; a calm machine needs no owner."""
+    last = Processes((POSTGRES,), (25432,), left_out=700)
+    crowd = Window(((0.0, Processes(())), (SECONDS, last)))
+    with pytest.raises(Unavailable, match="700 processes were left out"):
+        strangers(FULL, crowd)
+    assert strangers(times(1.0), crowd) == []
+
+
+def test_what_a_question_loses_stands_beside_the_culprit() -> None:
+    """Calm statements, late answers: the database waits for a core."""
+    trips = Window.of(RoundTrip(0.0137, 0.00013, 0.00001, 0.0), RoundTrip(0.02, 0.1, 0.0, 0.0))
+    window = table(POSTGRES, *STRESS)
+    (found,) = cpu_other_process(TWO, FULL, window, None, trips)
+    shown = {e.fact: e.value for e in found.evidence if e.source == "probe"}
+    assert list(shown) == ["a question's time in PostgreSQL", "and beyond it, without our own"]

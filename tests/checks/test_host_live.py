@@ -81,7 +81,7 @@ def running(*commands: list[str]) -> Iterator[list[int]]:
 def test_an_idle_machine_is_quiet() -> None:
     """Nothing runs, nothing is named."""
     info, window, table = idle(2.0)
-    assert list(cpu_other_process(info, window, table, None)) == []
+    assert list(cpu_other_process(info, window, table, None, None)) == []
     assert list(steal(info, window)) == []
 
 
@@ -97,7 +97,7 @@ def test_a_hog_is_named_with_its_pids(tmp_path: Path) -> None:
     use = cpu(info, window)
     assert use is not None
     assert use.state is State.SATURATED
-    found = list(cpu_other_process(info, window, table, None))
+    found = list(cpu_other_process(info, window, table, None, None))
     (hog,) = [f for f in found if f.subject.endswith("nightly_report.py")]
     stopped = {int(word) for word in hog.fixes[0].commands[0].split()[2:]}
     assert stopped == set(pids)

@@ -11,14 +11,18 @@ SOURCE = "/proc/diskstats"
 
 
 @dataclass(frozen=True, slots=True)
-class _Load:
-    """One device over the window: share busy, seconds per request, mean queue, requests/s."""
+class Load:
+    """One device over the window: share busy, seconds per request, mean queue, requests/s.
+
+    ``flushing`` is the share of the time in which it flushed its cache, for fsync.
+    """
 
     name: str
     busy: float
     wait: float
     queue: float
     rate: float
+    flushing: float = 0.0
 
     def saturated(self, wait: float, queue: float, stall: float) -> bool:
         """Slow with a queue; or a long queue while tasks stall for I/O.
@@ -29,7 +33,8 @@ class _Load:
         return slow or (self.busy >= 0.9 and self.queue >= 2 * queue and stall >= 0.2)
 
 
-def _loads(window: Window[Disks]) -> Iterator[_Load]:
+def loads(window: Window[Disks]) -> Iterator[Load]:
+    """What each device did in the window; nothing without one."""
     if window.seconds <= 0:
         return
     before = {d.name: d for d in window.first.devices}
@@ -38,12 +43,13 @@ def _loads(window: Window[Disks]) -> Iterator[_Load]:
         if first is None or now.requests < first.requests:
             continue
         requests = now.requests - first.requests
-        yield _Load(
+        yield Load(
             name=now.name,
             busy=min(1.0, max(0.0, now.busy - first.busy) / window.seconds),
             wait=max(0.0, now.waited - first.waited) / requests if requests else 0.0,
             queue=max(0.0, now.queued - first.queued) / window.seconds,
             rate=requests / window.seconds,
+            flushing=min(1.0, max(0.0, now.flushing - first.flushing) / window.seconds),
         )
 
 
@@ -68,7 +74,7 @@ def disk(
     is slow for any flash device; awesome-prometheus-alerts warns at 100 ms.
     """
     stall = stalled(cpu, lambda c: c.io_pressure) or 0.0
-    for load in _loads(window):
+    for load in loads(window):
         yield Use(
             used=load.busy,
             limit=1.0,
@@ -111,7 +117,7 @@ def disk_saturated(
     Configuration".
     """
     stall = stalled(cpu, lambda c: c.io_pressure) or 0.0
-    for load in _loads(window):
+    for load in loads(window):
         if not load.saturated(wait, queue, stall):
             continue
         yield Finding(

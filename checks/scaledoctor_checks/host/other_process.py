@@ -1,6 +1,8 @@
 """A program that is no part of the service takes its CPU."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from statistics import median
 
 from scaledoctor.sdk import (
     Confidence,
@@ -9,10 +11,12 @@ from scaledoctor.sdk import (
     Fix,
     Severity,
     Step,
+    Unavailable,
     Window,
     check,
 )
 from scaledoctor.sources.host import Cgroups, CpuTimes, HostInfo, Processes
+from scaledoctor.sources.postgres.roundtrip import RoundTrip
 from scaledoctor_checks.host._groups import Group, groups, members, starved
 from scaledoctor_checks.host._use import QUEUE, Busy, busy, capacity
 from scaledoctor_checks.host.quota import throttling
@@ -26,6 +30,7 @@ def cpu_other_process(
     window: Window[CpuTimes],
     processes: Window[Processes],
     quotas: Window[Cgroups] | None,
+    trips: Window[RoundTrip] | None,
     /,
     *,
     full: float = 0.9,
@@ -40,7 +45,8 @@ def cpu_other_process(
     How measured: either all cores are ``full`` with tasks queueing, or the service's processes
     wait for a core in ``waits`` of their runnable time (schedstat) and no CPU quota stops them.
     Named are processes of one label that use ``share`` of the cores and are neither the database,
-    nor connected to it or to a pooler, nor to a program that is. Thresholds: all cores at 90 %
+    nor connected to it or to a pooler, nor to a program that is. What a question to PostgreSQL
+    loses beyond its own time is shown beside it. Thresholds: all cores at 90 %
     from node-mixin; a third of the cores or of the time is our own choice, no peer alerts on it.
 
     Fix: stop that program for now; then lower its priority, or give it a machine or hours of its
@@ -60,9 +66,13 @@ def cpu_other_process(
     if not used.full(info.cores, full) and not hungry:
         return
     here = bool(members(processes.last))
-    for group in groups(processes):
-        if not group.client and group.cores >= share * capacity(info):
-            yield _stranger(group, used, capacity(info), share, lost if here else None)
+    strangers = [g for g in groups(processes) if not g.client and g.cores >= share * capacity(info)]
+    if not strangers and processes.last.left_out:
+        many = f"{processes.last.left_out} processes were left out of our look"
+        raise Unavailable(many, "top -b -n 1 | head -20")
+    for group in strangers:
+        found = _stranger(group, used, capacity(info), share, lost if here else None)
+        yield replace(found, evidence=(*found.evidence, *_trip(trips)))
 
 
 def _stranger(group: Group, used: Busy, usable: float, share: float, lost: float | None) -> Finding:
@@ -89,6 +99,15 @@ def _stranger(group: Group, used: Busy, usable: float, share: float, lost: float
         explains={"host.cpu": min(1.0, group.cores / max(used.cores, group.cores))},
         impact=min(1.0, group.cores / usable * max(min(1.0, used.cores / usable), lost or 0.0)),
     )
+
+
+def _trip(trips: Window[RoundTrip] | None) -> Iterator[Evidence]:
+    """Calm statements and late answers: the database waits for a core, not for itself."""
+    if trips:
+        server = median(trip.server for trip in trips)
+        lost = median(trip.lost for trip in trips)
+        yield Evidence("a question's time in PostgreSQL", server * 1000, "ms", source="probe")
+        yield Evidence("and beyond it, without our own", lost * 1000, "ms", source="probe")
 
 
 def _evidence(

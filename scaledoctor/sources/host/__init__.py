@@ -9,6 +9,7 @@ from scaledoctor.sources.host.listeners import Listener, Listeners
 from scaledoctor.sources.host.memory import Memory
 from scaledoctor.sources.host.network import Interface, Network
 from scaledoctor.sources.host.ports import Destination, Ports
+from scaledoctor.sources.host.process_io import IoUse, ProcessIo
 from scaledoctor.sources.host.processes import Process, Processes, cores_by_label
 from scaledoctor.sources.host.titles import Backend, PostgresTitles
 
@@ -23,6 +24,7 @@ __all__ = [
     "FileUse",
     "HostInfo",
     "Interface",
+    "IoUse",
     "Listener",
     "Listeners",
     "Memory",
@@ -34,6 +36,7 @@ __all__ = [
     "PostgresTitles",
     "Pressure",
     "Process",
+    "ProcessIo",
     "Processes",
     "cores_by_label",
 ]

@@ -18,6 +18,7 @@ class Device:
 
     ``requests`` done (``reads`` and ``writes``), seconds ``waited`` by all of them, seconds in
     which it was ``busy``, and ``queued``, the integral of the queue's length over time.
+    ``flushing`` are seconds of flushes, for fsync, known since Linux 5.5.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Device:
     queued: float
     reads: int = 0
     writes: int = 0
+    flushing: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ async def disks(host: HostSession) -> Disks:
             queued=int(f[13]) / 1000,
             reads=int(f[3]),
             writes=int(f[7]),
+            flushing=int(f[19]) / 1000 if len(f) > 19 else 0.0,
         )
         for f in rows
         if os.path.exists(f"/sys/block/{f[2]}/device")

@@ -13,7 +13,7 @@ from scaledoctor.sources.host._sockets import (
     our_table,
     sockets,
 )
-from scaledoctor.sources.host.session import PROC, HostSession, pids, text
+from scaledoctor.sources.host.session import MOST, PROC, HostSession, all_pids, pids, text
 
 BUSIEST = 12
 """Processes whose connections and threads are looked up at least, twice as many at most.
@@ -63,12 +63,13 @@ class Processes:
     """Every process but kernel threads, at one moment.
 
     ``databases`` are the ports of PostgreSQL and of poolers on this machine, ``clients`` the ids
-    of the users whose processes are connected to them.
+    of the users whose processes are connected to them. ``left_out`` were too many to be looked at.
     """
 
     processes: tuple[Process, ...]
     databases: tuple[int, ...] = ()
     clients: tuple[int, ...] = ()
+    left_out: int = 0
 
 
 @probe(cost="2 small files per process, at both edges", cadence=Cadence.EDGES)
@@ -126,6 +127,7 @@ def _looked_up(host: HostSession, found: list[Process], busiest: list[Process]) 
         processes=tuple(closer.get(p.pid, p) for p in found),
         databases=tuple(sorted(ports)),
         clients=client_users(ports, table),
+        left_out=max(0, len(all_pids()) - MOST),
     )
 
 

@@ -99,6 +99,7 @@ def disks(series: Series, redactor: Redactor) -> Disks:
     )
     busy = series.by("device", "node_disk_io_time_seconds_total")
     queued = series.by("device", "node_disk_io_time_weighted_seconds_total")
+    flushing = series.by("device", "node_disk_flush_requests_time_seconds_total")
     devices = tuple(
         Device(
             name=name,
@@ -108,6 +109,7 @@ def disks(series: Series, redactor: Redactor) -> Disks:
             queued=queued.get(name, 0.0),
             reads=int(reads),
             writes=int(written.get(name, 0.0)),
+            flushing=flushing.get(name, 0.0),
         )
         for name, reads in sorted(read.items())
         if not _VIRTUAL.match(name)

@@ -32,6 +32,7 @@ WANTED = (
     "node_disk_write_time_seconds_total",
     "node_disk_io_time_seconds_total",
     "node_disk_io_time_weighted_seconds_total",
+    "node_disk_flush_requests_time_seconds_total",
     "node_filesystem_size_bytes",
     "node_filesystem_free_bytes",
     "node_filesystem_avail_bytes",

@@ -12,6 +12,7 @@ from scaledoctor.sources.host import (
     OpenFiles,
     Ports,
     Processes,
+    ProcessIo,
 )
 from scaledoctor.sources.node_exporter import _machine
 from scaledoctor.sources.node_exporter.session import NodeSession
@@ -65,6 +66,12 @@ async def processes(node: NodeSession) -> Processes:
 
 @probe(cost="none")
 async def cgroups(node: NodeSession) -> Cgroups:
+    """Nothing: say so."""
+    raise Unavailable(HIDDEN, ENABLE)
+
+
+@probe(cost="none")
+async def process_io(node: NodeSession) -> ProcessIo:
     """Nothing: say so."""
     raise Unavailable(HIDDEN, ENABLE)
 

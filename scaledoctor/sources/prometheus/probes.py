@@ -15,6 +15,7 @@ from scaledoctor.sources.host import (
     OpenFiles,
     Ports,
     Processes,
+    ProcessIo,
 )
 from scaledoctor.sources.node_exporter import _machine
 from scaledoctor.sources.node_exporter._series import Series
@@ -84,6 +85,12 @@ async def processes(past: PrometheusSession) -> Processes:
 
 @probe(cost="none")
 async def cgroups(past: PrometheusSession) -> Cgroups:
+    """Nothing: say so."""
+    raise Unavailable(HIDDEN, ENABLE)
+
+
+@probe(cost="none")
+async def process_io(past: PrometheusSession) -> ProcessIo:
     """Nothing: say so."""
     raise Unavailable(HIDDEN, ENABLE)
 
