@@ -18,8 +18,8 @@ from scaledoctor.window import Window
 class Examination:
     """What the plug-ins said.
 
-    ``quiet`` are the ids of checks that ran and found nothing; ``looked`` counts, by target, the
-    plug-ins that could look.
+    ``quiet`` are the ids of checks that ran on a target which let us in and found nothing;
+    ``looked`` counts, by target, the plug-ins that could look.
     """
 
     uses: list[Use] = field(default_factory=list)
@@ -47,7 +47,8 @@ def examine(snapshot: Snapshot, registry: Registry) -> Examination:
         records = _places(plugin, snapshot, registry)
         found = sum(_run(plugin, record, snapshot, registry, result) for record in records)
         silent = {n.what for n in result.skips} | {n.what for n in result.failures}
-        if isinstance(plugin, Check) and records and not found and plugin.id not in silent:
+        looked = any(record is None or record.reach.ok for record in records)
+        if isinstance(plugin, Check) and looked and not found and plugin.id not in silent:
             result.quiet.append(plugin.id)
     return result
 

@@ -7,12 +7,13 @@ from scaledoctor import __version__
 from scaledoctor.config.model import Ignore
 from scaledoctor.diagnosis.headroom import headroom
 from scaledoctor.diagnosis.rank import MAJOR, rank
+from scaledoctor.diagnosis.ruled_out import ruled_out
 from scaledoctor.diagnosis.suppress import suppress
 from scaledoctor.diagnosis.verdict import verdict
 from scaledoctor.examine import Examination, examine
-from scaledoctor.model import Finding, Kind, State, Step
+from scaledoctor.model import Finding, Kind
 from scaledoctor.registry import Registry
-from scaledoctor.report import SCHEMA_VERSION, Headroom, Report, Visited
+from scaledoctor.report import SCHEMA_VERSION, Report, Visited
 from scaledoctor.snapshot import Record, Skip, Snapshot
 
 
@@ -38,7 +39,9 @@ def diagnose(snapshot: Snapshot, registry: Registry, ignores: Sequence[Ignore] =
         risks=_of_kind(findings, Kind.RISK),
         blind_spots=_of_kind(findings, Kind.BLIND_SPOT),
         headroom=rows,
-        ruled_out=_ruled_out(rows, seen, registry),
+        ruled_out=ruled_out(
+            rows, (registry.checks[i] for i in seen.quiet), seen.uses, seen.findings
+        ),
         skipped=skipped,
         errored=(*failures, *seen.failures),
         redactions=snapshot.redactions,
@@ -74,15 +77,3 @@ def _skipped(snapshot: Snapshot, seen: Examination) -> tuple[Skip, ...]:
     told = {(s.target, s.reason) for s in seen.skips}
     facts = [s for r in snapshot.records for s in r.skips if (r.name, s.reason) not in told]
     return tuple(dict.fromkeys([*seen.skips, *facts]))
-
-
-def _ruled_out(rows: Sequence[Headroom], seen: Examination, registry: Registry) -> tuple[str, ...]:
-    """Resources with room, with their number, then checks that ran and found nothing."""
-    resources = [
-        f"{r.resource} {r.utilization:.0%} of {r.limit:,.4g} {r.unit}"
-        for r in rows
-        if r.state is State.OK and r.utilization is not None and r.limit is not None
-    ]
-    quiet = [registry.checks[i] for i in seen.quiet]
-    # A check of the first step looks for blind spots: its silence rules no cause out.
-    return (*resources, *(f"{c.title} ({c.id})" for c in quiet if c.step is not Step.IDENTIFY))

@@ -256,6 +256,45 @@ def test_a_remote_server_is_not_explained_by_local_processes() -> None:
     assert found.subject == "connection slots"
 
 
+@pytest.mark.parametrize(("busy", "limit"), [(3, 5), (4, 6)])
+def test_a_refused_role_is_left_what_it_needs(busy: int, limit: int) -> None:
+    """4 busy: 4 x 1.25 + 1 = 6; never below five."""
+    work = titles(*["jobs"] * busy, state="SELECT").backends
+    seen = PostgresTitles((*work, *titles("jobs", "jobs").backends), (5432,))
+    found = only(list(connections_refused(FULL, seen)))
+    assert found.fixes[0].commands[0] == f"ALTER ROLE jobs CONNECTION LIMIT {limit};"
+
+
+@pytest.mark.parametrize(
+    ("message", "language"),
+    [
+        ("remaining connection slots are reserved for non-replication superuser connections",
+         "shell"),
+        ("remaining connection slots are reserved for roles with the SUPERUSER attribute", "sql"),
+        ("sorry, too many clients already", "sql"),
+    ],
+    ids=["15", "16", "either"],
+)  # fmt: skip
+def test_what_lets_the_scan_in_exists_on_that_version(message: str, language: str) -> None:
+    """Up to 15 the reserved slots are a superuser's alone."""
+    found = only(list(connections_refused(replace(FULL, message=message), None)))
+    assert found.fixes[1].language == language
+    assert not any("TO scaledoctor" in line for line in found.fixes[1].commands)
+
+
+@pytest.mark.parametrize(
+    ("name", "where"), [("role", "usename = 'batch'"), ("database", "datname = 'batch'")]
+)
+def test_a_limit_of_its_own_is_the_object(name: str, where: str) -> None:
+    """Its message says whose; the server has room."""
+    message = f'too many connections for {name} "batch"'
+    full = replace(FULL, category="limit", message=message)
+    found = only(list(connections_refused(full, titles("jobs", "jobs"))))
+    assert found.subject == f"{name} batch"
+    assert where in found.fixes[0].commands[-1]
+    assert len(found.fixes) == 1
+
+
 def test_other_refusals_are_not_about_slots() -> None:
     """A wrong password is its own line."""
     assert not list(connections_refused(replace(FULL, category="auth"), titles("jobs")))

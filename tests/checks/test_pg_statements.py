@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from scaledoctor.sdk import Severity, Window
+from scaledoctor.sdk import Severity, Unavailable, Window
 from scaledoctor.sources.host import CpuTimes, HostInfo, Process, Processes
 from scaledoctor.sources.postgres import Statements, Tables
 from scaledoctor_checks.postgres._heavy import heavy
@@ -204,7 +204,8 @@ def test_the_database_fills_the_machine_with_ordinary_work(
     cheap = statements(statement("2", 100_000, 9.0, 100_000, 100_000, CHEAP))
     found = list(cpu_bound(LOCAL, WINDOW, cheap, TWO, cpu, processes))
     assert bool(found) is fires
-    assert not list(cpu_bound(SERVER, WINDOW, cheap, TWO, cpu, processes)), "not on this host"
+    with pytest.raises(Unavailable):
+        list(cpu_bound(SERVER, WINDOW, cheap, TWO, cpu, processes))
 
 
 def test_a_wasteful_statement_takes_the_blame_for_the_cores() -> None:
@@ -258,4 +259,6 @@ def test_on_another_machine_its_sessions_count_as_tasks(
     if fires:
         assert "of 2 cores of db1" in found[0].summary
         assert list(found[0].explains) == ["host.cpu:db1"]
-    assert not list(cpu_bound(SERVER, window, cheap, TWO, cpu, None)), "another machine's cores"
+    with pytest.raises(Unavailable) as unseen:  # another machine's cores
+        list(cpu_bound(SERVER, window, cheap, TWO, cpu, None))
+    assert "--node-exporter" in unseen.value.enable

@@ -28,6 +28,8 @@ from tests.checks.pool_live import scan_postgres
 from tests.checks.test_pg_connections import OPEN, newcomers
 from tests.servers import needs_servers, postgres_binaries
 
+BESIDE = Processes((Process(7, "pgbouncer", 0.0, 0.0, False),))
+
 
 def crowd(count: int, busy: int, **fields: Any) -> list[Session]:
     """Sessions of one application, so many of them in a transaction."""
@@ -73,25 +75,52 @@ def test_many_idle_sessions_of_several_instances(
 
 
 def test_what_is_said_of_it() -> None:
-    """Instances x connections, and what a deployment would make of it."""
+    """Who holds them; different applications are not instances of one."""
     found = only(direct(fleet(80, 8)))
     assert found.summary == (
-        "4 instances x 20 connections take 80 of 100 slots, 90% of them idle and at most 8 busy "
-        "at once; no pooler is in between"
+        "4 applications (app0 20, app1 20, app2 20, app3 20) hold 80 of 100 slots, 90% of them "
+        "idle and at most 8 busy at once; no pooler is in between"
     )
     assert found.explains == {"postgres.connections": pytest.approx(0.9)}
     assert found.impact == pytest.approx(0.6 * 0.9)
+
+
+def test_instances_of_one_application_are_called_so() -> None:
+    """One name on three machines; below three quarters, where nobody is a hog."""
+    sessions = (replace(s, client=f"10.0.0.{i % 3}") for i, s in enumerate(crowd(60, 0)))
+    found = only(direct(Window.of(*[activity(*sessions, own=0)] * 4)))
+    assert found.summary.startswith("3 instances of web hold 60 of 100 slots")
+
+
+@pytest.mark.parametrize(("sessions", "frees"), [(94, False), (95, True)])
+def test_the_first_fix_frees_slots_when_the_last_ones_go(sessions: int, frees: bool) -> None:
+    """Those idle for the whole window, whoever holds them."""
+    found = only(direct(fleet(sessions, 8)))
+    assert found.fixes[0].title.startswith("Free 87 idle connections now") is frees
+    young = fleet(95)
+    young = Window.of(
+        *(activity(*(replace(s, state_age=0.9) for s in a.sessions), own=0) for a in young)
+    )
+    assert "[pgbouncer]" in only(direct(young)).fixes[0].commands
+
+
+def test_a_pooler_beside_does_not_hide_that_the_last_slots_go() -> None:
+    """It may be another service's; no second one is advised."""
+    found = only(direct(fleet(95), processes=BESIDE))
+    assert "no pooler" not in found.summary
+    assert [fix.title[:24] for fix in found.fixes] == ["Free 95 idle connections"]
 
 
 @pytest.mark.parametrize(
     "facts",
     [
         {"pooler": config()},
-        {"processes": Processes((Process(7, "pgbouncer", 0.0, 0.0, False),))},
+        {"processes": BESIDE},
+        {"processes": BESIDE, "window": fleet(94)},
         {"window": fleet(60, of=1)},
         {"window": fleet(80, of=2), "slots": 100},
     ],
-    ids=["a target", "a process", "one instance", "a hog"],
+    ids=["a target", "a process", "nearly full beside it", "one instance", "a hog"],
 )
 def test_silence(facts: dict[str, Any]) -> None:
     """A pooler is there, or another check names who it is."""

@@ -7,9 +7,13 @@ from scaledoctor.sources.host import Processes
 from scaledoctor.sources.host.processes import POOLERS
 from scaledoctor.sources.pgbouncer import PoolerConfig
 from scaledoctor.sources.postgres import Activity, Server, Settings
+from scaledoctor_checks.pooling._free_now import free_now, who
 from scaledoctor_checks.pooling._new_ini import demands, pooler_fixes
 
 SOURCE = "pg_stat_activity, pg_settings"
+
+GONE = 0.95
+"""Share of the slots from which the last ones are going: our own choice, as for one hog."""
 
 
 @check("pooling.no-pooler", step=Step.POOL)
@@ -27,33 +31,38 @@ def no_pooler(
     hog: float = 0.5,
     instances: int = 2,
 ) -> Iterator[Finding]:
-    """Several instances hold most of the slots with connections that mostly idle.
+    """Applications or instances fill the slots with connections that mostly idle.
 
     Why: instances x pool size grows with every instance and doubles in a deployment, however
     little each connection does; max_connections does not grow with it.
     How measured: at least ``instances`` of address x application hold sessions, ``idle`` of those
     are idle on average, and they take ``risk`` of the usable slots; a live finding from ``near``
     of them. When one application alone has ``hog`` of the sessions by then,
-    postgres.connection-hog names it. Silent when a pooler is there: a target of ours, or a process
-    of this host.
-    Fix: PgBouncer in transaction mode, sized by the busiest moment seen.
+    postgres.connection-hog names it. Silent when a pooler is a target of ours; when one runs on
+    this host, until the last slots go.
+    Fix: free the idle connections, where the last slots are going; then PgBouncer in transaction
+    mode, sized by the busiest moment seen.
     When to ignore: applications that need sessions: LISTEN, advisory locks, temporary tables.
     References: PgBouncer, "Features"; PostgreSQL wiki, "Number Of Database Connections".
     """
     window.last.require_visible(server)
     beside = any(p.label.startswith(POOLERS) for p in processes.processes) if processes else False
-    if server.pooled or pooler is not None or beside:
+    if server.pooled or pooler is not None:
         return
     usable = settings.max_connections - settings.reserved
     taken = min(usable, int(window.peak(lambda a: len(a.sessions) + a.own)))
     groups = {(s.client, s.label) for a in window for s in a.sessions}
     mean = window.mean(lambda a: len(a.sessions))
     rest = window.mean(lambda a: sum(s.state == "idle" for s in a.sessions)) / mean if mean else 0
-    if taken < risk * usable or rest < idle or len(groups) < instances:
+    from_on = GONE if beside else risk
+    if taken < from_on * usable or rest < idle or len(groups) < instances:
         return
     if taken >= near * usable and _largest(window.last) >= hog:
         return
-    yield _finding(window, server, settings, taken, len(groups), rest, live=taken >= near * usable)
+    live = taken >= near * usable
+    found = _finding(window, server, settings, taken, len(groups), rest, live=live, beside=beside)
+    if found.fixes:
+        yield found
 
 
 def _largest(activity: Activity) -> float:
@@ -74,6 +83,7 @@ def _finding(
     idle: float,
     *,
     live: bool,
+    beside: bool,
 ) -> Finding:
     usable = settings.max_connections - settings.reserved
     busy = int(window.peak(lambda a: sum(s.state != "idle" for s in a.sessions)))
@@ -83,10 +93,10 @@ def _finding(
     return Finding(
         subject=f"{biggest.database}/{biggest.user}",
         summary=(
-            f"{groups} instances x {each:.0f} connections take {taken} of {usable} slots, "
-            f"{idle:.0%} of them idle and at most {busy} busy at once; no pooler is in between"
+            f"{who(window)} hold {taken} of {usable} slots, {idle:.0%} of them idle and at most "
+            f"{busy} busy at once" + ("" if beside else "; no pooler is in between")
         ),
-        severity=Severity.CRITICAL if full >= 0.95
+        severity=Severity.CRITICAL if full >= GONE
         else Severity.HIGH if live
         else Severity.MEDIUM if 2 * taken > usable else Severity.LOW,
         confidence=Confidence.MEDIUM,
@@ -98,7 +108,10 @@ def _finding(
             Evidence("most busy at once", float(busy), "sessions", source=SOURCE),
             Evidence("after one more deployment", float(2 * taken), f"of {usable}", usable, SOURCE),
         ),
-        fixes=pooler_fixes(server, settings, window),
+        fixes=(
+            *(free_now(window) if full >= GONE else ()),
+            *(() if beside else pooler_fixes(server, settings, window)),
+        ),
         explains={"postgres.connections": idle},
         impact=min(1.0, max(0.0, (full - 0.5) * 2)) * idle if live else 0.0,
         kind=Kind.LIVE if live else Kind.RISK,

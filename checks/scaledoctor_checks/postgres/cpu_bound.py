@@ -3,7 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Severity, Step, Window, check
+from scaledoctor.sdk import (
+    Confidence,
+    Evidence,
+    Finding,
+    Fix,
+    Severity,
+    Step,
+    Unavailable,
+    Window,
+    check,
+)
 from scaledoctor.sources.host import CpuTimes, HostInfo, Processes, cores_by_label
 from scaledoctor.sources.postgres import Activity, Server, Statements
 from scaledoctor.sources.redis.traffic import RedisTraffic
@@ -43,7 +53,10 @@ def cpu_bound(
     """
     used = busy(cpu) if cpu else None
     if used is None or info is None or not tells(info, local=server.local):
-        return
+        raise Unavailable(
+            "the cores of the database's machine were not seen over a window",
+            "scan there, with a --window, or give its --node-exporter",
+        )
     taken = _taken(used, info, activity, processes)
     cores = float(taken.value)
     queueing = used.cores >= full * info.cores and used.contended(info.cores)
