@@ -22,11 +22,11 @@ from scaledoctor.sources.host import Interface, Network
 def conntrack(now: Network, /, *, warn: float = 0.75, critical: float = 0.95) -> Use | None:
     """Entries of the kernel's table of connections; when it is full, packets are lost.
 
-    How measured: nf_conntrack_count against nf_conntrack_max; nothing without a limit.
+    How measured: nf_conntrack_count against nf_conntrack_max; nothing where none is tracked.
 
     Thresholds: busy from ``warn`` (node-mixin), saturated from ``critical`` (Netdata).
     """
-    if now.tracked is None or not now.tracked_limit:
+    if not now.tracked or not now.tracked_limit:
         return None
     return Use(
         used=float(now.tracked),
