@@ -14,6 +14,7 @@ from scaledoctor.cli.collect import collect
 from scaledoctor.cli.config import config_app
 from scaledoctor.cli.demo import demo
 from scaledoctor.cli.gate import baseline_app, gate
+from scaledoctor.cli.logs import logs
 from scaledoctor.cli.scan import scan
 from scaledoctor.errors import Exit
 from scaledoctor.snapshot import Failure, Skip, surviving
@@ -30,6 +31,7 @@ app.command()(exits(takes_targets(scan)))
 app.command()(exits(takes_targets(collect)))
 app.command()(exits(demo))
 app.command()(exits(gate))
+app.command()(exits(logs))
 app.add_typer(checks_app, name="checks")
 app.add_typer(baseline_app, name="baseline")
 app.add_typer(config_app, name="config")

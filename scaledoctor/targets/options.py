@@ -16,6 +16,7 @@ from scaledoctor.targets.postgres import (
     postgres_target,
 )
 from scaledoctor.targets.redis import is_redis, redis_target
+from scaledoctor.targets.sql_log import sql_log_target
 from scaledoctor.targets.target import HOST, Target
 
 
@@ -108,6 +109,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _url("url", "A page of the application, asked a few times for its latency."),
     _file("access-log", "An access log of nginx, HAProxy, Envoy or a web server."),
+    Option("log", "FILE", "PostgreSQL's log, in any of its formats.", sql_log_target),
 )
 """Targets by option, in the order in which ``--help`` shows them."""
 

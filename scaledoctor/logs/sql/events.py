@@ -2,12 +2,12 @@
 
 import re
 
-from scaledoctor.logs.histogram import bucket
 from scaledoctor.logs.sql.entry import Entry
 from scaledoctor.logs.sql.partial import Partial
 from scaledoctor.logs.sql.states import sqlstate
 from scaledoctor.logs.sql.sums import Server, Vacuum, add, room
 from scaledoctor.logs.sql.templates import Templates
+from scaledoctor.logs.sql.times import bucket
 
 _WAITS = re.compile(
     rb"process \d+ (still waiting for|acquired) \w+ on .{0,200}? after (\d+)\.(\d{3})"
@@ -88,7 +88,9 @@ def _disconnection(message: bytes, server: Server) -> None:
     server.disconnections += 1
     if found := _SESSION.match(message):
         hours, minutes, seconds, part = map(int, found.groups())
-        server.sessions[bucket(hours * 3600 + minutes * 60 + seconds + part / 1000)] += 1
+        server.sessions[
+            bucket(((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + part * 1000)
+        ] += 1
 
 
 def _lock(entry: Entry, partial: Partial, templates: Templates) -> None:

@@ -46,7 +46,7 @@ class Input:
         return self.packing is Packing.PLAIN and not self.head
 
     def pieces(self) -> Iterator[bytes]:
-        """The bytes of a stream, unpacked.
+        """The bytes of a stream, unpacked, or of the part of a plain file.
 
         Raises:
             Damaged: the file is cut or corrupt.
@@ -55,7 +55,15 @@ class Input:
         """
         if self.packing is not Packing.PLAIN:
             return unpacked(self.file, self.packing)
+        if not self.head:
+            return spread(self.file, self.start, self.end)
         return chain(self.head, iter(lambda: self.file.read(PIECE), b""))
+
+
+def spread(file: IO[bytes], start: int, end: int) -> Iterator[bytes]:
+    """A part of a plain file, a megabyte at a time."""
+    for at in range(start, end, PIECE):
+        yield read_at(file, at, min(PIECE, end - at))
 
 
 Notice = Callable[[str], None]
@@ -75,7 +83,7 @@ def inputs(paths: Sequence[str], prefix: str | None, notice: Notice) -> list[Inp
     problems: list[str] = []
     for path, meant in _expanded(paths, notice):
         try:
-            found.append(_stdin(prefix) if path is None else _opened(path, prefix))
+            found.append(_stdin(prefix) if path is None else recognised(path, prefix))
         except (Unavailable, Unreachable, Damaged) as error:
             what = f"{path or 'stdin'}: {_reason(error)}"
             if meant:
@@ -132,7 +140,14 @@ def _once(files: Sequence[Path], notice: Notice) -> Iterator[Path]:
             notice(f"left out {file}: {twin.name} is the same log")
 
 
-def _opened(path: Path, prefix: str | None) -> Input:
+def recognised(path: Path, prefix: str | None) -> Input:
+    """Open a file and recognise its format.
+
+    Raises:
+        Unavailable: no format reads it, or a library is missing to unpack it.
+        Unreachable: it cannot be opened.
+
+    """
     log = open_log(path)
     if log.packing is Packing.PLAIN:
         size = log.size

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from scaledoctor.logs.histogram import bucket
 from scaledoctor.logs.nplusone.runs import Runs
 from scaledoctor.logs.sql.sessions import Event, State
 from scaledoctor.logs.sql.sums import (
@@ -15,6 +14,7 @@ from scaledoctor.logs.sql.sums import (
     Statement,
     slowest,
 )
+from scaledoctor.logs.sql.times import bucket
 
 MOST_OPEN = 50_000
 """Sessions that may leave something open; those that are left out lose a parse or bind."""
@@ -137,6 +137,6 @@ class Partial:
         statement.timed += 1
         statement.micros += call.micros
         statement.most = max(statement.most, call.micros)
-        statement.times[bucket(call.micros / 1e6)] += 1
+        statement.times[bucket(call.micros)] += 1
         sample = Sample(call.micros, call.when, call.application, call.text, call.parameters)
         statement.samples = slowest([*statement.samples, sample])

@@ -27,6 +27,7 @@ _STATES = (
     (b"out of memory", b"53200"),
     (b"syntax error at ", b"42601"),
     (b"current transaction is aborted", b"25P02"),
+    (b"invalid input syntax for type", b"22P02"),
     (b"division by zero", b"22012"),
     (b"permission denied for ", b"42501"),
     (b"value too long for type", b"22001"),

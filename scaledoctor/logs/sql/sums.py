@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from heapq import nsmallest
 
-from scaledoctor.logs.histogram import Histogram
+from scaledoctor.logs.sql.times import Histogram
 
 MOST_SAMPLES = 3
 """Slow executions that are kept of each statement."""

@@ -4,7 +4,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
-from scaledoctor.logs.histogram import bucket
 from scaledoctor.logs.sql import events
 from scaledoctor.logs.sql.calls import Call, Unit
 from scaledoctor.logs.sql.comments import cut
@@ -14,6 +13,7 @@ from scaledoctor.logs.sql.plans import planned
 from scaledoctor.logs.sql.sessions import RESETS, Event, Kind, State
 from scaledoctor.logs.sql.sums import MOST_SAMPLES, Minute, Sample, slowest
 from scaledoctor.logs.sql.templates import Templates
+from scaledoctor.logs.sql.times import bucket
 from scaledoctor.logs.sql.words import english
 
 _DURATION = re.compile(
@@ -231,7 +231,7 @@ class Tally:
             statement.micros += sum(times)
             statement.most = max(statement.most, max(times))
             for micros, count in Counter(times).items():
-                statement.times[bucket(micros / 1e6)] += count
+                statement.times[bucket(micros)] += count
             statement.samples = slowest([*statement.samples, *self._samples[number]])
         for number, count in self._untimed.items():
             partial.statement(names[number].decode("utf-8", "replace")).count += count

@@ -27,6 +27,7 @@ _LISTS = re.compile(
     rb"\b(in|values)\s*\(\s*(?:[-+]?\s*\?\s*,?\s*)+\)(?:\s*,\s*\(\s*(?:[-+]?\s*\?\s*,?\s*)+\))*",
     re.I,
 )
+_SIGN = re.compile(rb"([=(,<>+*/%|-] ?)[-+] ?\?")
 _SPACE = re.compile(rb"\s+")
 _CLASSES = bytes.maketrans(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz0123456789", b"a" * 53 + b"0" * 10
@@ -42,7 +43,7 @@ def template(text: bytes) -> bytes:
     """
     masked = _TOKENS.sub(_mask, text)
     flat = _SPACE.sub(b" ", masked).strip(b" ;")
-    return _LISTS.sub(rb"\1 (?+)", flat)
+    return _LISTS.sub(rb"\1 (?+)", _SIGN.sub(rb"\1?", flat))
 
 
 def _mask(found: re.Match[bytes]) -> bytes:

@@ -9,13 +9,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import IO
 
 from scaledoctor.logs.packing import Damaged
 from scaledoctor.logs.readers import read_at
 from scaledoctor.logs.sql.chunks import BLOCK, Between, analyze_chunk, blocks
 from scaledoctor.logs.sql.entry import Layout
-from scaledoctor.logs.sql.inputs import PIECE, Input
+from scaledoctor.logs.sql.inputs import PIECE, Input, spread
 from scaledoctor.logs.sql.partial import Partial
 from scaledoctor.logs.sql.recognise import format_of
 from scaledoctor.logs.sql.templates import Templates
@@ -51,7 +50,7 @@ def work(part: Part) -> Partial:
         return _analyzed(part, part.block)
     total = Partial()
     with Path(part.path).open("rb") as file:
-        pieces = _pieces(file, part.start, part.end)
+        pieces = spread(file, part.start, part.end)
         for block in blocks(pieces, format_of(part.layout).start):
             total.merge(_analyzed(part, block))
     return total
@@ -61,11 +60,6 @@ def _analyzed(part: Part, block: bytes) -> Partial:
     return analyze_chunk(
         block, part.layout, _TEMPLATES, literals=part.literals, between=part.between
     )
-
-
-def _pieces(file: IO[bytes], start: int, end: int) -> Iterator[bytes]:
-    for at in range(start, end, PIECE):
-        yield read_at(file, at, min(PIECE, end - at))
 
 
 def read(

@@ -1,0 +1,95 @@
+"""``scaledoctor logs``: what SQL logs say, N+1 first."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scaledoctor.cli import _options as opt
+from scaledoctor.errors import Exit, ScaledoctorError
+
+if TYPE_CHECKING:
+    from scaledoctor.logs.sql.draw import Told
+    from scaledoctor.logs.sql.partial import Partial
+
+
+class FailOn(StrEnum):
+    """What makes the exit code 1."""
+
+    NONE = "none"
+    N_PLUS_ONE = "n+1"
+
+
+Formats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-o", "--output", metavar="FORMAT[:PATH]", help="terminal, markdown or json (repeatable)."
+    ),
+]
+
+
+def logs(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="Files, folders, globs; - is stdin.")
+    ],
+    since: Annotated[
+        str, typer.Option(metavar="15m", help="Only the last 30s, 15m, 2h or 1d of the log.")
+    ] = "",
+    start: Annotated[
+        str, typer.Option("--from", metavar="TIME", help="From 2026-11-25 10:00 on.")
+    ] = "",
+    until: Annotated[str, typer.Option(metavar="TIME", help="Until then.")] = "",
+    prefix: Annotated[
+        str | None,
+        typer.Option(metavar="PREFIX", help="log_line_prefix, if it is not recognised."),
+    ] = None,
+    output: Formats = None,
+    fail_on: Annotated[FailOn, typer.Option(help="Exit 1 if there is one.")] = FailOn.NONE,
+    partial: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the sums, for --merge.")
+    ] = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="The paths are files that --partial made.")
+    ] = False,
+    color: opt.ColorOption = opt.Color.AUTO,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = 0,
+    show_literals: opt.ShowLiterals = False,
+) -> int:
+    """Read SQL logs: N+1, statements by time, errors, locks, files, connections."""
+    from scaledoctor.cli._log_output import outputs, write
+    from scaledoctor.cli._log_read import Asked, merged, read
+    from scaledoctor.logs.sql.draw import repeats_surely
+
+    found = outputs(output or [], partial)
+    asked = Asked(tuple(paths), since, start, until, prefix, show_literals, quiet)
+    result, form, notes = merged(asked) if merge else read(asked)
+    if partial is not None:
+        _keep(result, form, partial)
+    told = _told(result, form, notes, show_literals=show_literals)
+    write(told, found, color, -1 if quiet else verbose)
+    failed = fail_on is FailOn.N_PLUS_ONE and repeats_surely(told)
+    return Exit.FINDINGS if failed else Exit.OK
+
+
+def _told(result: "Partial", form: str, notes: tuple[str, ...], *, show_literals: bool) -> "Told":
+    from scaledoctor.logs.nplusone.report import repeated
+    from scaledoctor.logs.sql.draw import Told
+    from scaledoctor.logs.sql.summary import summary
+    from scaledoctor.redact import Redactor
+
+    redactor = Redactor(show_literals)
+    log = summary(result, redactor, form)
+    return Told(log, repeated(result.runs, redactor, live=False), notes)
+
+
+def _keep(result: "Partial", form: str, path: Path) -> None:
+    from scaledoctor.logs.sql.stored import dumps
+
+    try:
+        path.write_bytes(dumps(result, form))
+    except OSError as error:
+        raise ScaledoctorError(f"--partial {path}: {error.strerror}") from None
+    sys.stderr.write(f"wrote {path}\n")
