@@ -110,6 +110,14 @@ class Suppressed:
     until: date | None
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened, and when (UTC)."""
+
+    at: datetime
+    what: str
+
+
 class Turn(StrEnum):
     """How something stands beside the baseline; ``edge`` is so near its limit that it flaps."""
 
@@ -191,6 +199,7 @@ class Report:
     suppressed: tuple[Suppressed, ...] = ()
     notices: tuple[str, ...] = ()
     gate: Comparison | None = None
+    timeline: tuple[Moment, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:

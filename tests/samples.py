@@ -18,6 +18,7 @@ from scaledoctor.report import (
     Diagnosis,
     Headroom,
     Hop,
+    Moment,
     Report,
     Status,
     Verdict,
@@ -233,6 +234,10 @@ def healthy() -> Report:
         skipped=(),
         errored=(),
         redactions={"sql literals": 12},
+        timeline=(
+            Moment(datetime(2026, 5, 4, 13, 58, tzinfo=UTC), "deploy 1.8"),
+            Moment(datetime(2026, 5, 4, 14, 2, 11, tzinfo=UTC), "scaledoctor began to look"),
+        ),
     )
 
 
@@ -335,4 +340,5 @@ def hostile(text: str = HOSTILE) -> Report:
         skipped=(Skip(text, text, text, text),),
         errored=(Failure(text, text, text, text),),
         redactions={text: 1},
+        timeline=(Moment(datetime(2026, 5, 4, tzinfo=UTC), text),),
     )

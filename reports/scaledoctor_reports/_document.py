@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from scaledoctor.model import Confidence, Evidence, Fix, Severity
-from scaledoctor.report import Change, Headroom, Hop, Visited
+from scaledoctor.report import Change, Headroom, Hop, Moment, Visited
 from scaledoctor_reports._words import Progress
 
 Role = Literal["root", "symptom", "minor", "risk", "blind-spot", "suppressed"]
@@ -167,3 +167,4 @@ class ReportDocument:
     suppressed: tuple[SuppressedDocument, ...]
     notices: tuple[str, ...]
     gate: GateDocument | None
+    timeline: tuple[Moment, ...]

@@ -70,6 +70,7 @@ def document(report: Report) -> ReportDocument:
         ),
         notices=report.notices,
         gate=_gate(report.gate) if report.gate else None,
+        timeline=report.timeline,
     )
 
 

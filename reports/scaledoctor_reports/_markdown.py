@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from scaledoctor.model import Finding, Fix
 from scaledoctor.report import Diagnosis, Report, Status
 from scaledoctor_reports import _words as words
+from scaledoctor_reports._incident import follow_ups, impact, mermaid, timeline
 from scaledoctor_reports.escape import fence, span
 from scaledoctor_reports.escape import markdown as inert
 
@@ -23,10 +24,15 @@ def _document(report: Report) -> Iterator[str]:
         yield f"{words.calm(report)}\n"
     if report.diagnoses:
         yield from _chain(report.diagnoses[0])
+        yield from mermaid(report.diagnoses[0])
+    if verdict.status is Status.BOTTLENECK:
+        yield from impact(report)
+    yield from timeline(report)
     for number, diagnosis in enumerate(report.diagnoses, 1):
         yield from _cause(number, diagnosis, told=verdict.sentence)
     if verdict.status is Status.BOTTLENECK:
         yield from _fix_path(report)
+        yield from follow_ups(report)
     yield from _gate(report)
     yield from _headroom(report)
     yield from _section("Risks, not urgent now", report.risks)

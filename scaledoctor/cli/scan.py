@@ -1,6 +1,7 @@
 """``scaledoctor scan``: look, then say what the bottleneck is."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,13 @@ Baseline = Annotated[
     typer.Option("--baseline", metavar="FILE", help="Exit 5 when this scan is worse than it."),
 ]
 
+Events = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--event", metavar="TEXT", help='For the timeline: "14:02 deploy 1.8" (UTC; repeatable).'
+    ),
+]
+
 Strict = Annotated[
     bool,
     typer.Option(
@@ -55,6 +63,7 @@ def scan(
     ] = opt.FailOn.NONE,
     strict: Strict = False,
     baseline: Baseline = None,
+    event: Events = None,
     checks_dir: opt.ChecksDir = None,
     color: opt.ColorOption = opt.Color.AUTO,
     quiet: opt.Quiet = False,
@@ -69,15 +78,17 @@ def scan(
     from scaledoctor.cli.gate import compared
     from scaledoctor.config import Config, tuned
     from scaledoctor.diagnosis import diagnose
+    from scaledoctor.diagnosis.timeline import event as moment
 
     configuration: Config = context.obj
     registry = tuned(loaded(checks_dir), configuration)
     found = outputs(output or [], registry)
     base = gate.read(baseline) if baseline else None
+    events = [moment(text, datetime.now(UTC)) for text in event or ()]
     snapshot = collected(
         registry, given, configuration, window, saved, quiet=quiet, show_literals=show_literals
     )
-    report = diagnose(snapshot, registry, configuration.ignores)
+    report = diagnose(snapshot, registry, configuration.ignores, events)
     if base is not None and baseline is not None:
         limit = opt.FailOn.HIGH if fail_on is opt.FailOn.NONE else fail_on
         report = replace(report, gate=compared(base, baseline, snapshot, report, limit))

@@ -9,15 +9,21 @@ from scaledoctor.diagnosis.headroom import headroom
 from scaledoctor.diagnosis.rank import MAJOR, rank
 from scaledoctor.diagnosis.ruled_out import ruled_out
 from scaledoctor.diagnosis.suppress import suppress
+from scaledoctor.diagnosis.timeline import timeline
 from scaledoctor.diagnosis.verdict import verdict
 from scaledoctor.examine import Examination, examine
 from scaledoctor.model import Finding, Kind
 from scaledoctor.registry import Registry
-from scaledoctor.report import SCHEMA_VERSION, Report, Visited
+from scaledoctor.report import SCHEMA_VERSION, Moment, Report, Visited
 from scaledoctor.snapshot import Record, Skip, Snapshot
 
 
-def diagnose(snapshot: Snapshot, registry: Registry, ignores: Sequence[Ignore] = ()) -> Report:
+def diagnose(
+    snapshot: Snapshot,
+    registry: Registry,
+    ignores: Sequence[Ignore] = (),
+    events: Sequence[Moment] = (),
+) -> Report:
     """Run every resource and check, leave out what is ignored, and put the rest in order."""
     seen = examine(snapshot, registry)
     findings, suppressed, notices = suppress(seen.findings, ignores, snapshot.started.date())
@@ -47,6 +53,7 @@ def diagnose(snapshot: Snapshot, registry: Registry, ignores: Sequence[Ignore] =
         redactions=snapshot.redactions,
         suppressed=suppressed,
         notices=notices,
+        timeline=timeline(snapshot, events),
     )
 
 

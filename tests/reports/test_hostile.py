@@ -59,6 +59,16 @@ def test_no_control_character_reaches_the_terminal(
     assert ANSI.sub("", colored).split() == plain.split(), "colour changes nothing else"
 
 
+@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+def test_a_diagram_is_made_of_our_own_lines(text: str) -> None:
+    """No quote, bracket or backtick of a name can end a label."""
+    out = markdown(samples.hostile(text), Style())
+    diagram = re.findall(r"```mermaid\n(.*?)\n```", out, re.S)[0].split("\n")
+    assert diagram[0] == "flowchart TD"
+    line = re.compile(r'  n\d\["[^"\[\]`<>&]*"\]|  n\d -->(\|"\d+% of it"\|)? n\d')
+    assert all(line.fullmatch(row) for row in diagram[1:]), diagram
+
+
 def test_rich_markup_and_escapes_are_shown_as_text() -> None:
     """Brackets survive; the escape character becomes visible."""
     out = terminal(samples.hostile("[bold]x[/bold] \x1b[31mred"), Style())
@@ -78,12 +88,14 @@ def test_markdown_has_neither_html_nor_links_and_whole_tables(text: str) -> None
         assert kind not in kinds, kind
     evidence = 4 * (1 + len(report.diagnoses[0].finding.evidence))
     rows = 7 * (1 + len(report.headroom))
+    moments = 2 * (1 + len(report.timeline))
     assert (kinds.count("th_open") + kinds.count("td_open"), kinds.count("table_open")) == (
-        evidence + rows, 2,
+        evidence + rows + moments, 3,
     )  # fmt: skip
     headings = [t.content for t in tokens if t.type == "inline" and "scaledoctor:" in t.content]
     assert headings == ["scaledoctor: BOTTLENECK"]
-    assert kinds.count("fence") == 2 * 4, "two fixes of cause, minor, risk and blind spot"
+    fixes = "two fixes of cause, minor, risk and blind spot, and the chain's diagram"
+    assert kinds.count("fence") == 2 * 4 + 1, fixes
 
 
 @pytest.mark.parametrize("text", [text for text in TEXTS if text.strip()])

@@ -96,6 +96,30 @@ def test_headroom_names_states_in_words_and_what_fills_first() -> None:
     assert "40 MB/s, no known limit" in out
 
 
+def part(out: str) -> str:
+    """The headroom alone."""
+    return out[out.index("── Headroom") : out.index("── Risks")]
+
+
+@pytest.mark.parametrize(("length", "stacked"), [(23, False), (24, True)])
+def test_a_long_name_gets_lines_of_its_own(length: int, stacked: bool) -> None:
+    """At 80 columns 16 are left for what is used; one letter more, and each has two lines."""
+    row = samples.row("a" * length, 1.0, 20.0, "clients", State.OK)
+    report = replace(samples.bottleneck(), headroom=(samples.bottleneck().headroom[0], row))
+    out = part(terminal(report, Style()))
+    assert (f"\n  {row.resource}: 1 of 20 clients\n" in out) is stacked
+
+
+@pytest.mark.parametrize("width", [40, 50, 60])
+def test_every_resource_is_named_on_a_narrow_screen(width: int) -> None:
+    """And no column is a letter wide."""
+    report = samples.bottleneck()
+    out = part(terminal(report, Style(width=width)))
+    for row in report.headroom:
+        assert f"\n  {row.resource}: " in out
+    assert min(len(line) for line in out.strip().splitlines()) > 8
+
+
 def test_refused_work_and_a_full_bar() -> None:
     """Errors are counted in words; a use beyond its limit fills the bar and no more."""
     full = samples.row("a.pool", 30.0, 20.0, "clients", State.SATURATED, errors=4.0)
