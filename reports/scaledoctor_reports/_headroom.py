@@ -38,10 +38,9 @@ def _fits(page: Page, named: Sequence[tuple[str, Headroom]]) -> bool:
 
 def _stack(page: Page, named: Sequence[tuple[str, Headroom]]) -> None:
     """Two lines for each, where the columns would be too narrow."""
-    widest = max(len(_state(page, row)) for _, row in named)
     for name, row in named:
         ink, outlook = INKS[row.state], words.outlook(row)
-        head = f"{_state(page, row):{widest}} {_bar(page, row)} {words.share(row)}"
+        head = f"{_state(page, row)} {_bar(page, row)} {words.share(row)}"
         page.say((head + (f", {outlook}" if outlook else ""), ink))
         waits = words.trouble(row)
         rest = (f", {waits}" if waits else "", "bold")
