@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from scaledoctor.sdk import Window
 from scaledoctor.sources.host import Process, Processes
 
-SERVICE = ("pgbouncer", "pgcat", "odyssey", "haproxy", "nginx", "envoy", "redis-server", "beam.smp")
+SERVICE = (
+    "pgbouncer", "pgcat", "odyssey", "haproxy", "nginx", "envoy", "redis-server", "beam.smp",
+    "mariadbd", "mysqld",
+)  # fmt: skip
 """Programs that stand beside the application and the database: part of any service."""
 
-DATABASE_PORTS = frozenset({5432, 6432})
-"""PostgreSQL's and PgBouncer's ports: the database may be on another machine."""
+DATABASE_PORTS = frozenset({5432, 6432, 3306})
+"""PostgreSQL's, PgBouncer's and MySQL's ports: the database may be on another machine."""
 
 ANONYMOUS = (" -c", " -e", " -lc")
 """Labels of inline code: equal ones need not be one program."""
