@@ -17,7 +17,7 @@ MINOR = frozenset({Pattern.WRITES, Pattern.TRANSACTIONS})
 """They cost round trips, but no page waits for a list of them: never more than low."""
 
 
-@check("app.n-plus-one", step=Step.TIGHTEN, on="sql-log")
+@check("app.n-plus-one", step=Step.TIGHTEN)
 def n_plus_one(
     log: RepeatedQueries,
     server: Server | None = None,

@@ -57,13 +57,13 @@ def n_plus_one_suspected(
     ``lists`` times or more and gives several rows; its calls are the rows that the list gave, to
     within ``spread``, and the names say that one belongs to the other. Counts alone prove
     nothing: it is a risk of low confidence, unless it takes a quarter of a machine's full cores.
-    Silent where a SQL log was read, which tells it exactly.
+    Not looked at where a SQL log was read, which tells it exactly.
     Fix: log all statements for a minute and look again with --log; then load the rows together.
     When to ignore: clients that ask for the rows of a list one by one on purpose.
     References: PostgreSQL manual, pg_stat_statements and log_min_duration_statement.
     """
     if log is not None:
-        return
+        raise Unavailable("the SQL log tells it exactly: see app.n-plus-one", "")
     if len(statements) < 2:
         raise Unavailable("one reading gives no counts", "scan with --window 10")
     found = heavy(activity, statements)
