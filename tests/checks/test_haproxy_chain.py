@@ -105,6 +105,30 @@ def test_a_queue_follows_from_a_pool_that_is_too_small() -> None:
     assert keys == ["haproxy.backend:app", "pgbouncer.pool:shop/web"]
 
 
+@pytest.mark.parametrize(
+    ("wait", "took", "follows"),
+    [(10.0, 10.0, True), (9.9, 10.0, False), (12.0, 0.5, False)],
+    ids=["the whole window", "served in between", "a slow server of its own"],
+)
+def test_an_instance_whose_turn_never_comes_follows_from_the_pool(
+    wait: float, took: float, follows: bool
+) -> None:
+    """s3 has one connection to PgBouncer: one client waits there for the requests of nine."""
+    row = {
+        "database": "shop", "user": "web", "cl_waiting": 1, "sv_active": 2,
+        "maxwait": int(wait), "maxwait_us": round(wait % 1 * 1e6),
+    }  # fmt: skip
+    window = Window(tuple((i / 2, pools_of([row])) for i in range(21)))
+    with_pool = replace(REGISTRY, checks={**REGISTRY.checks, small_pool.id: small_pool})
+    servers = [server("s1", 300, 0.5), server("s2", 300, 0.5), server("s3", int(90 / took), 9.0)]
+    pooler = record("pgbouncer", PoolerPools=window)
+    found = report(seen(*servers), pooler, registry=with_pool)
+    roots = [d.finding.check for d in found.diagnoses]
+    assert ("haproxy.slow-server" not in roots) is follows
+    if follows:
+        assert roots == ["test.small-pool"]
+
+
 @pytest.mark.parametrize(("errors", "follows"), [((50, 50), True), ((0, 90), False)])
 def test_servers_that_fail_alike_follow_from_what_their_requests_wait_for(
     errors: tuple[int, int], follows: bool

@@ -208,20 +208,20 @@ def fleet(slow_in_hand: float, slow_requests: int = 200, **changes: Any) -> list
 
 @pytest.mark.parametrize(("in_hand", "fires"), [(3.0, True), (1.9, False)], ids=["150 ms", "95 ms"])
 def test_twice_the_others_and_50_ms_more(in_hand: float, fires: bool) -> None:
-    assert bool(list(slow_server(*seen(*fleet(in_hand)), None))) is fires
+    assert bool(list(slow_server(*seen(*fleet(in_hand)), None, None))) is fires
 
 
 def test_a_quick_fleet_has_no_slow_server() -> None:
     """30 ms against 5 ms is six times as long, and nobody notices."""
     servers = [server("s1", 2000, 1.0), server("s2", 2000, 1.0), server("s3", 2000, 6.0)]
-    assert not list(slow_server(*seen(*servers), None))
+    assert not list(slow_server(*seen(*servers), None, None))
 
 
 def test_the_slow_one_is_named_with_its_time() -> None:
     """10 in hand at 20 requests per second: half a second each, against 50 ms."""
-    found = only(list(slow_server(*seen(*fleet(10.0), algorithm="roundrobin"), None)))
+    found = only(list(slow_server(*seen(*fleet(10.0), algorithm="roundrobin"), None, None)))
     assert found.subject == "app/s3"
-    assert "takes 0.5 s for a request, the other servers 50 ms" in found.summary
+    assert "takes 500 ms for a request, the other servers 50 ms" in found.summary
     assert found.impact == pytest.approx(9 / 12)
     assert found.explains["haproxy.backend:app"] == pytest.approx(9 / 12)
     assert found.severity is Severity.HIGH
@@ -229,35 +229,35 @@ def test_the_slow_one_is_named_with_its_time() -> None:
 
 
 def test_under_least_connections_it_is_not_advised_again() -> None:
-    found = only(list(slow_server(*seen(*fleet(10.0), algorithm="leastconn"), None)))
+    found = only(list(slow_server(*seen(*fleet(10.0), algorithm="leastconn"), None, None)))
     assert len(found.fixes) == 1
     written = parse("backend app\n  balance leastconn\n", "haproxy.cfg")
-    assert len(only(list(slow_server(*seen(*fleet(10.0)), written))).fixes) == 1
+    assert len(only(list(slow_server(*seen(*fleet(10.0)), written, None))).fixes) == 1
 
 
 def test_chance_is_no_slow_server() -> None:
     """In three samples it held 4 requests and the others 2 in all: that happens."""
     servers = [server("s1", 6, 0.4), server("s2", 6, 0.4), server("s3", 6, 1.4)]
-    assert not list(slow_server(*seen(*servers, samples=3), None))
+    assert not list(slow_server(*seen(*servers, samples=3), None, None))
 
 
 def test_one_that_gets_more_is_loaded_not_slow() -> None:
     """A quarter more than its share: 250 of 600 with three servers."""
     rest = [server("s1", 175, 1.0), server("s2", 175, 1.0)]
-    assert not list(slow_server(*seen(*rest, server("s3", 250, 10.0)), None))
-    assert list(slow_server(*seen(*rest, server("s3", 200, 10.0)), None))
+    assert not list(slow_server(*seen(*rest, server("s3", 250, 10.0)), None, None))
+    assert list(slow_server(*seen(*rest, server("s3", 200, 10.0)), None, None))
 
 
 def test_a_server_that_answers_nothing_holds_what_it_gets() -> None:
     """No request ended; it is named, and less surely. Websockets look the same, and are not."""
     stuck = [server("s1", 40, 0.0), server("s2", 40, 0.0)]
-    found = only(list(slow_server(*seen(*stuck, server("s3", 0, 8.0)), None)))
+    found = only(list(slow_server(*seen(*stuck, server("s3", 0, 8.0)), None, None)))
     assert "does not give its requests back" in found.summary
     assert found.confidence is Confidence.MEDIUM
     idle = [server("s1", 0, 0.0), server("s2", 0, 0.0)]
-    assert list(slow_server(*seen(*idle, server("s3", 0, 8.0), samples=5), None))
-    assert not list(slow_server(*seen(*stuck, server("s3", 0, 8.0, upgrades=5)), None))
-    assert not list(slow_server(*seen(*stuck, server("s3", 0, 8.0), mode="tcp"), None))
+    assert list(slow_server(*seen(*idle, server("s3", 0, 8.0), samples=5), None, None))
+    assert not list(slow_server(*seen(*stuck, server("s3", 0, 8.0, upgrades=5)), None, None))
+    assert not list(slow_server(*seen(*stuck, server("s3", 0, 8.0), mode="tcp"), None, None))
 
 
 def test_one_server_is_a_risk_where_traffic_is() -> None:

@@ -49,7 +49,7 @@ def test_the_wait_is_told_and_points_at_the_backend() -> None:
     """8 wait at 80 requests per second: a tenth of a second each; they are served in 50 ms."""
     found = only(list(queueing(*seen(*crowd(), waiting=8.0))))
     assert found.subject == "app"
-    assert "about 0.1 s each, and are served in 50 ms" in found.summary
+    assert "about 100 ms each, and are served in 50 ms" in found.summary
     assert found.severity is Severity.HIGH
     assert found.impact == pytest.approx(8 / 12)
     assert found.waits_for == {"haproxy.backend:app": 1.0}

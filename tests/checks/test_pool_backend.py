@@ -55,6 +55,10 @@ def test_a_scram_secret_is_advised_only_where_it_lets_pgbouncer_in(auth: str, pl
     assert ('-- "web" "ITS-PASSWORD"' in fix.commands) is plain
     assert ("rolname = 'web'" in fix.commands[1]) is not plain
     assert "/etc/pgbouncer/userlist.txt" in fix.commands[0]
+    assert fix.commands[-1].endswith("RELOAD;")
+    asks = config(auth_type=auth, auth_user="pooler")
+    (fix, _) = only(ask(backend_unreachable, STUCK, asks, databases(), log=why)).fixes
+    assert "restart PgBouncer" in fix.commands[-1]
 
 
 def test_a_database_that_does_not_exist_is_no_matter_of_routes() -> None:

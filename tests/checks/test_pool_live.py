@@ -1,24 +1,31 @@
 """Each fault of a real pooler is the first finding; a healthy one is quiet."""
 
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psycopg
 import pytest
 
-from scaledoctor.demo.servers import PgBouncer, PostgresServer, pgbouncer, postgres
-from scaledoctor.model import Finding, Severity
-from scaledoctor.report import Diagnosis, Report, Status
-from tests.checks.pg_facts import complete
-from tests.checks.pool_live import clients, scan, statement
+from scaledoctor.demo.servers import PostgresServer, postgres
+from scaledoctor.model import Severity
+from tests.checks.pool_live import (
+    WORK,
+    chain,
+    clients,
+    console,
+    every,
+    first,
+    paste,
+    quiet,
+    scan,
+    statement,
+    web,
+)
 from tests.servers import StartPgBouncer, needs_servers, postgres_binaries
 
 pytestmark = pytest.mark.live
 
-WORK = statement("SELECT pg_sleep(0.1)")
 HOLDER = "UPDATE pool_stock SET n = n + 1 WHERE id = 1"
 
 
@@ -50,42 +57,6 @@ def alone(request: pytest.FixtureRequest) -> None:
             time.sleep(0.05)
 
 
-def console(pooler: PgBouncer) -> str:
-    """As a user who may only look."""
-    return pooler.dsn("stats", "pgbouncer")
-
-
-def web(pooler: PgBouncer) -> str:
-    """The application's DSN."""
-    return pooler.dsn("web", application_name="shop-web")
-
-
-def first(report: Report) -> Diagnosis:
-    """The first diagnosis, complete; nothing crashed on these targets."""
-    assert not [f for f in report.errored if f.target], report.errored
-    assert report.diagnoses, report.verdict
-    complete(report.diagnoses[0].finding)
-    return report.diagnoses[0]
-
-
-def chain(diagnosis: Diagnosis) -> list[str]:
-    """The resources on the way to the root."""
-    return [hop.key for hop in diagnosis.chain if hop.node == "resource"]
-
-
-def every(report: Report) -> set[str]:
-    """The checks of everything that was said."""
-    said: list[Finding] = [*(d.finding for d in report.diagnoses), *report.minor, *report.risks]
-    return {f.check for f in said}
-
-
-def quiet(report: Report) -> None:
-    """No bottleneck, and no live word about the pooler."""
-    assert not [f for f in report.errored if f.target], report.errored
-    assert report.verdict.status is Status.HEALTHY, report.verdict.sentence
-    assert not [f for f in report.minor if f.check.startswith("pgbouncer.")]
-
-
 def test_a_pool_too_small_and_what_its_fix_does(
     server: PostgresServer, start_pgbouncer: StartPgBouncer
 ) -> None:
@@ -101,23 +72,6 @@ def test_a_pool_too_small_and_what_its_fix_does(
         assert any("transactions/s x (" in str(e.value) for e in found.finding.evidence)
         paste(found, pooler)
         quiet(scan(console(pooler), server.dsn()))
-
-
-def paste(diagnosis: Diagnosis, pooler: PgBouncer) -> None:
-    """What a reader does with the first fix: below its section, the others at the end."""
-    block = "\n".join(diagnosis.finding.fixes[0].commands)
-    text = pooler.ini.read_text()
-    if "\n[" in block:
-        text = f"{text}\n{block}\n"
-    else:
-        before, head, rest = text.partition("[pgbouncer]\n")
-        names = [line.partition(" =")[0] for line in block.splitlines() if line[0] != ";"]
-        old = [line for line in rest.splitlines() if line.partition(" =")[0] not in names]
-        text = f"{before}{head}{block}\n" + "\n".join(old) + "\n"
-    pooler.ini.write_text(text)
-    with psycopg.connect(pooler.dsn("postgres", "pgbouncer"), autocommit=True) as admin:
-        admin.execute("RELOAD")
-    time.sleep(1.0)  # servers are opened one at a time
 
 
 def test_without_postgres_the_same_pool_is_told_with_less_confidence(
@@ -240,84 +194,6 @@ def test_one_user_starves_another_under_a_shared_cap(
     assert "pgbouncer.starved" not in every(report)
     (row,) = [h for h in report.headroom if h.resource == "pgbouncer.pool:postgres/web"]
     assert row.used > 1
-
-
-@contextmanager
-def few_slots() -> Iterator[PostgresServer]:
-    """A server with 17 usable slots and two applications' roles."""
-    settings = {"max_connections": 20, "superuser_reserved_connections": 3}
-    with (
-        needs_servers(),
-        postgres(bindir=postgres_binaries(15).bindir, settings=settings) as server,
-    ):
-        with psycopg.connect(server.dsn(), autocommit=True) as admin:
-            admin.execute("CREATE ROLE web LOGIN")
-            admin.execute("CREATE ROLE reports LOGIN")
-        yield server
-
-
-def test_pools_that_want_more_than_postgres_has() -> None:
-    """reports' pool takes the slots, web's opens none: one root, and the arithmetic as a risk."""
-    with (
-        few_slots() as server,
-        needs_servers(),
-        pgbouncer(server.port) as pooler,
-        clients(
-            24,
-            pooler.dsn("reports", application_name="reports"),
-            statement("SELECT pg_sleep(0.2)"),
-            settle=2.0,
-        ),
-        clients(4, web(pooler), WORK),
-    ):
-        report = scan(console(pooler), server.dsn())
-    found = first(report)
-    assert found.finding.subject == "reports"
-    assert [s.check for s in found.symptoms] == ["pgbouncer.starved"]
-    assert chain(found) == ["pgbouncer.pool:postgres/web", "postgres.connections"]
-    assert "pgbouncer.over-commit" in every(report)
-    assert "pgbouncer.backend-unreachable" not in every(report)
-
-
-@pytest.mark.parametrize("silent", [True, False], ids=["hangs", "refuses"])
-def test_a_backend_that_is_not_there(silent: bool) -> None:
-    """Nobody listens, or somebody who never answers: no size of any pool helps."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        port = listener.getsockname()[1]
-        if not silent:
-            listener.close()
-        with needs_servers():
-            pooler = stack.enter_context(pgbouncer(port, ini={"auth_user": ""}))
-        stack.enter_context(clients(4, pooler.dsn("postgres", "shop"), statement("SELECT 1")))
-        report = scan(console(pooler))
-    found = first(report)
-    assert (found.finding.check, found.finding.subject) == (
-        "pgbouncer.backend-unreachable",
-        "shop/postgres",
-    )
-    assert f"127.0.0.1:{port}" in found.finding.summary
-    assert ("connect failed" in found.finding.summary) is not silent
-
-
-def test_a_backend_that_wants_another_password() -> None:
-    """PgBouncer's log says so, and the fix is the line of its auth_file."""
-    with (
-        needs_servers(),
-        postgres(bindir=postgres_binaries(15).bindir) as server,
-        pgbouncer(server.port) as pooler,
-        psycopg.connect(server.dsn(), autocommit=True) as admin,
-    ):
-        admin.execute("CREATE ROLE web LOGIN PASSWORD 'hunter2'")
-        here = "127.0.0.1/32"
-        rules = f"host all postgres {here} trust\nhost all all {here} scram-sha-256\n"
-        (server.data / "pg_hba.conf").write_text(rules)
-        admin.execute("SELECT pg_reload_conf()")
-        with clients(4, web(pooler), statement("SELECT 1")):
-            found = first(scan(console(pooler), server.dsn()))
-    assert found.finding.check == "pgbouncer.backend-unreachable"
-    assert "server login failed" in found.finding.summary
-    assert "pg_authid" in "".join(found.finding.fixes[1].commands)
 
 
 def test_a_paused_database(server: PostgresServer, start_pgbouncer: StartPgBouncer) -> None:

@@ -15,10 +15,10 @@ RELOAD = "haproxy -c -f /etc/haproxy/haproxy.cfg && systemctl reload haproxy"
 
 
 def milliseconds(seconds: float) -> str:
-    """8 ms, 0.25 s: what a request takes."""
+    """8 ms, 250 ms, 1.2 s: what a request takes."""
     if seconds < 0.001:
         return "less than 1 ms"
-    return f"{seconds * 1000:.0f} ms" if seconds < 0.1 else f"{seconds:.2g} s"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def names(items: Sequence[str]) -> str:

@@ -57,10 +57,12 @@ def _queue(group: Group, all_of_it: Traffic, share: float, half: float) -> Findi
     limit = f" of {group.row.limit}" if group.row.limit else ""
     lost = f"; {refused:.0f} of {group.requests:.0f} got 503 because none was free in time"
     effect = lost if refused else ""
+    none = group.requests <= group.own_errors
+    served = "none was served" if none else f"are served in {milliseconds(service)}"
     return Finding(
         subject=name,
         summary=f"{group.waiting:.1f} requests wait for a server of backend {name}, about "
-        f"{milliseconds(wait)} each, and are served in {milliseconds(service)}{effect}",
+        f"{milliseconds(wait)} each, and {served}{effect}",
         severity=Severity.HIGH if group.queue_share >= half or refused else Severity.MEDIUM,
         evidence=(
             Evidence("requests that wait, mean", group.waiting, "requests", WAITING, SOURCE),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Severity, Step, Window, check
 from scaledoctor.sources.haproxy import HaproxyNow, HaproxyStats
 from scaledoctor.sources.haproxy_cfg import HaproxyCfg
+from scaledoctor.sources.pgbouncer import PoolerPools
 from scaledoctor_checks.balancing._balance import SLOWER, SLOWER_BY, TIMED, Laggard, laggards
 from scaledoctor_checks.balancing._bounded import bounded
 from scaledoctor_checks.balancing._haproxy import (
@@ -17,12 +18,16 @@ from scaledoctor_checks.balancing._haproxy import (
 )
 from scaledoctor_checks.balancing._haproxy_words import last_check, milliseconds, runtime, setting
 
+LONG = 1.0
+"""Seconds from which a request waits for something; below, a server is slow by itself too."""
+
 
 @check("haproxy.slow-server", step=Step.SCALE_OUT)
 def slow_server(
     stats: Window[HaproxyStats],
     now: Window[HaproxyNow],
     cfg: HaproxyCfg | None,
+    pools: Window[PoolerPools] | None,
     /,
     *,
     times: float = SLOWER,
@@ -37,7 +42,9 @@ def slow_server(
     law), by server, against the others together: ``times`` as long and ``seconds`` longer, and
     no chance by a binomial test of what was in hand. HAProxy's own rtime is not used: it covers
     the last 1,024 requests, however old. High from ``high`` of all the requests' time on.
-    A server that gets a quarter more than its share is loaded, not slow.
+    A server that gets a quarter more than its share is loaded, not slow. Where a client of
+    PgBouncer waited for the whole window, one that gives nothing back follows from that pool: it
+    is the instance whose turn never came.
     Fix: mend it; until then drain it, or let the balancer look at open requests.
     When to ignore: when it answers other requests than its fellows, or streams for minutes.
     References: HAProxy, configuration manual, "balance leastconn"; J. Little, "A Proof for the
@@ -45,7 +52,7 @@ def slow_server(
     """
     found = traffic(stats, now)
     yield from bounded(
-        _slow(group, server, laggard, found, high, algorithm(group, cfg))
+        _slow(group, server, laggard, found, high, algorithm(group, cfg), _stuck(pools, laggard))
         for group in found.groups
         for laggard in laggards(
             [s.member for s in group.steady], slower=times, slower_by=seconds
@@ -61,8 +68,26 @@ def _long_lived(group: Group, server: Served, laggard: Laggard) -> bool:
     return tunnels and laggard.seconds > server.window
 
 
+def _stuck(pools: Window[PoolerPools] | None, laggard: Laggard) -> dict[str, float]:
+    """Pools in whose queue somebody stood all the time; nothing for a server that does answer."""
+    if pools is None or laggard.seconds < LONG:
+        return {}
+    stood = [{p.key for p in sample.pools if p.waiting} for sample in pools]
+    return {
+        f"pgbouncer.pool:{pool.key}": 1.0
+        for pool in pools.last.pools
+        if pool.maxwait >= max(LONG, pools.seconds) and all(pool.key in keys for keys in stood)
+    }
+
+
 def _slow(
-    group: Group, server: Served, laggard: Laggard, all_of_it: Traffic, high: float, how: str
+    group: Group,
+    server: Served,
+    laggard: Laggard,
+    all_of_it: Traffic,
+    high: float,
+    how: str,
+    stuck: dict[str, float],
 ) -> Finding:
     excess = laggard.excess / server.window
     share = min(1.0, excess / group.in_flight) if group.in_flight else 0.0
@@ -88,6 +113,7 @@ def _slow(
         ),
         fixes=tuple(_fixes(group, server, how)),
         explains={group.key: share},
+        waits_for=stuck,
         impact=impact,
     )  # fmt: skip
 

@@ -166,13 +166,17 @@ def _password(load: Load, config: PoolerConfig | None) -> Fix:
             f"WHERE rolname = {literal(user)};",
         )
     )
+    after = "-- then on PgBouncer's console: RELOAD;"
+    if given.get("auth_user"):
+        # put_in_order(): found existing elem, PgBouncer issue 90; seen with 1.18.
+        after = "-- then restart PgBouncer: RELOAD ends it if auth_query had found this user before"
     return Fix(
         "If it is the password: give PgBouncer the one that PostgreSQL has (as a superuser)",
-        (*lines, "-- then on PgBouncer's console: RELOAD;"),
+        (*lines, after),
         risk="the line is a secret: keep the file's mode 0600",
         verify="SHOW POOLS; on the console: sv_idle or sv_active above 0 within "
         "server_login_retry (15 s)",
-        undo="the old line, then RELOAD;",
+        undo="the old line, then the same again",
     )
 
 
