@@ -41,6 +41,8 @@ def collected(
         return read(saved, registry.facts)
     found = targets(merged(given, config, os.environ), os.environ, config.names)
     warn_of_passwords(given)
+    for note in filter(None, (target.note for target in found)):
+        sys.stderr.write(f"scaledoctor: note: {note}\n")
     with progress(quiet=quiet) as observer:
         return collect(found, registry, Redactor(show_literals), window, observer)
 

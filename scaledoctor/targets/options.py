@@ -13,6 +13,7 @@ from scaledoctor.targets.postgres import (
     is_postgres,
     libpq_target,
     pgbouncer_target,
+    postgres_of_environment,
     postgres_target,
 )
 from scaledoctor.targets.redis import is_redis, redis_target
@@ -167,7 +168,7 @@ def _with_queues(found: Sequence[Target], names: Sequence[str]) -> Sequence[Targ
 def _from(environment: Mapping[str, str]) -> Iterator[Target]:
     url = environment.get("DATABASE_URL", "")
     if is_postgres(url):
-        yield postgres_target(url, "DATABASE_URL")
+        yield postgres_of_environment(url, "DATABASE_URL")
     elif any(environment.get(v) for v in ("PGHOST", "PGDATABASE", "PGSERVICE", "PGUSER")):
         yield libpq_target(environment)
 

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from scaledoctor.errors import ScaledoctorError
 from scaledoctor.targets.address import local_port
+from scaledoctor.targets.parameters import unknown, without_unknown
 from scaledoctor.targets.target import Target
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -24,6 +26,17 @@ def postgres_target(dsn: str, where: str = "--dsn") -> Target:
     host, port = _place(parts, "5432")
     address = f"{host}:{port}/{database}"
     return Target("postgres", f"postgres:{database}", address, dsn, True, local_port(host, port))
+
+
+def postgres_of_environment(url: str, variable: str) -> Target:
+    """Build a target from an application's own URL, less what only its ORM understands.
+
+    Raises:
+        ScaledoctorError: as for :func:`postgres_target`.
+
+    """
+    rest, note = without_unknown(url)
+    return replace(postgres_target(rest, variable), note=f"{variable}: {note}" if note else "")
 
 
 def pgbouncer_target(dsn: str) -> Target:
@@ -71,7 +84,9 @@ def _parsed(dsn: str, option: str, example: str) -> tuple[str, dict[str, str]]:
         raise ScaledoctorError(f"{option}: {scheme!r} is not a PostgreSQL URL", hint)
     try:
         parts = conninfo_to_dict(dsn)
-    except ProgrammingError:
+    except ProgrammingError as error:
+        if refused := unknown(str(error), dsn):
+            raise ScaledoctorError(f"{option}: {refused[0]}", refused[1]) from None
         message = f"{option}: this is neither a PostgreSQL URL nor a keyword/value string"
         raise ScaledoctorError(message, hint) from None
     for port in str(parts.get("port") or "").split(","):

@@ -14,7 +14,8 @@ class Target:
     ``name`` is its stable role ("postgres:shop", "haproxy", "host"), part of fingerprints;
     ``address`` is for people and never holds a secret; ``dsn`` may hold one and is never stored
     or printed; ``local_port`` is set when the address is one of this machine. ``names`` are
-    objects in it that the user asked for by name, such as plain lists that are queues.
+    objects in it that the user asked for by name, such as plain lists that are queues. ``note``
+    is what people should know about how it was read.
     """
 
     kind: str
@@ -24,6 +25,7 @@ class Target:
     named: bool = True
     local_port: int | None = None
     names: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def machine(self) -> str:

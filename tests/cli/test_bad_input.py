@@ -42,7 +42,10 @@ WORDS: dict[tuple[str, ...], str] = {
     ("scan", "--haproxy", f"u:{SECRET}@h:1"): "neither a URL nor a socket",
     ("scan", "--haproxy-cfg", "nowhere"): "--haproxy-cfg nowhere: no such file",
     ("scan", "--dsn", SECRET): "neither a PostgreSQL URL nor a keyword/value string",
-    ("scan", "--dsn", f"host=db pasword={SECRET}"): "neither a PostgreSQL URL nor",
+    ("scan", "--dsn", f"host=db pasword={SECRET}"): "no connection parameter 'pasword' (did you "
+    "mean password?)",
+    ("scan", "--dsn", "postgresql://db/shop?pool_size=5"): "no connection parameter 'pool_size'",
+    ("scan", "--dsn", f"host=db password=a {SECRET}=b"): "neither a PostgreSQL URL nor",
     ("scan", "--dsn", f"postgresql://u:{SECRET}%zz@db/shop"): "neither a PostgreSQL URL nor",
     ("scan", "--dsn", f"postgresql://u:a@{SECRET}@db/shop"): "write @ as %40",
     ("scan", "--dsn", f"postgresql://u:a/{SECRET}@db/shop"): "/ as %2F",
