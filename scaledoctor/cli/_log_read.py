@@ -4,7 +4,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,7 +50,17 @@ def read(asked: Asked) -> Result:
     begin, end = _time("--from", asked.start), _time("--until", asked.until)
     if ago and begin is not None:
         raise ScaledoctorError("--since and --from: give one of them")
-    found = inputs(asked.paths, asked.prefix, notes.append)
+    with ExitStack() as stack:
+        found = inputs(asked.paths, asked.prefix, notes.append)
+        for one in found:
+            stack.callback(one.file.close)
+        return _read(found, asked, (ago, begin, end)), _form(found), tuple(notes)
+
+
+def _read(
+    found: Sequence[Input], asked: Asked, span: tuple[int, float | None, float | None]
+) -> Partial:
+    ago, begin, end = span
     low, high = begin or 0.0, float("inf") if end is None else end
     if ago:
         last = newest(found)
@@ -64,7 +74,7 @@ def read(asked: Asked) -> Result:
             hint = error.enable if isinstance(error, Unavailable) else "copy it again"
             raise ScaledoctorError(str(error), hint, Exit.UNREACHABLE) from None
     _check(total, found)
-    return total, _form(found), tuple(notes)
+    return total
 
 
 def merged(asked: Asked) -> Result:

@@ -36,7 +36,7 @@ KNOWN = (
 
 _WORDS = b"|".join(re.escape(w) for w in (*PRIMARY, *SECONDARY, *SEVERITIES))
 _HEAD = re.compile(rb"^([^\n]{0,1000}?)(?:%s):  " % _WORDS)
-_TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+_TIME = r"\d{4}-\d\d-\d\d\ \d\d:\d\d:\d\d"
 _TOKEN = re.compile(
     rf"""
       (?P<m>{_TIME}\.\d{{3}}\ (?:[A-Z]{{1,6}}\b|[+-]\d\d(?::?\d\d)?))
@@ -47,7 +47,7 @@ _TOKEN = re.compile(
     | (?P<c>(?<![\w.])[0-9a-f]{{6,16}}\.[0-9a-f]{{1,8}}(?![\w.]))
     | (?P<v>(?<![\w/.])\d+/\d+(?![\w/]))
     | (?P<at>(?P<u>[^\s@:,\[\]|]*)@(?P<d>[^\s:,\]\[|/]*))
-    | (?P<e>\b(?:00000|[0-9][0-9A-Z]{{4}})\b)
+    | (?P<e>\b(?:00000|(?=\w*[A-Z])[0-9][0-9A-Z]{{4}})\b)
     | (?P<number>\d+)
     | (?P<word>[A-Za-z_][\w.-]*)
     """,
@@ -65,6 +65,7 @@ _KEYS = {
 }  # fmt: skip
 _ESCAPES = {word: escape for escape, words in _KEYS.items() for word in words}
 _SAMPLES = 20
+_COLUMNS = 3
 _VOTERS = 200
 
 
@@ -80,16 +81,18 @@ def infer(lines: Sequence[bytes]) -> tuple[str, float]:
     best = max(_read(prefix, starts) for prefix in KNOWN)
     if best[0] < len(starts):
         best = max([best, *(_read(prefix, starts) for prefix in set(_made(starts)))])
-    return best[2], best[0] / len(starts)
+    return best[-1], best[0] / len(starts)
 
 
-def _read(prefix: str, starts: Sequence[bytes]) -> tuple[int, int, str]:
-    """How many lines a prefix reads, how many fields in them, and the prefix."""
+def _read(prefix: str, starts: Sequence[bytes]) -> tuple[int, int, bool, int, str]:
+    """How many lines a prefix reads, how many fields in them, and how plain it is."""
+    plain = "%q" not in prefix
     if "%" not in prefix:
-        return 0, 0, prefix
+        return 0, 0, plain, 0, prefix
     compiled = re.compile(rb"%s(?:%s):  " % (pattern(prefix), _WORDS))
     found = [m for line in starts if (m := compiled.match(line))]
-    return len(found), sum(1 for m in found for g in m.groups() if g), prefix
+    fields = sum(1 for m in found for g in m.groups() if g)
+    return len(found), fields, plain, -len(prefix), prefix
 
 
 def _made(lines: Sequence[bytes]) -> Iterator[str]:
@@ -98,8 +101,24 @@ def _made(lines: Sequence[bytes]) -> Iterator[str]:
     for head in sorted(heads, key=len, reverse=True)[:_SAMPLES]:
         parts = _parts(head)
         yield "".join(parts)
+        if (delimiter := max("|,;\t", key=head.count)) and head.count(delimiter) >= _COLUMNS:
+            yield delimiter.join(_columns(head.split(delimiter)))
         for place in range(1, len(parts)):
             yield "".join([*parts[:place], "%q", *parts[place:]])
+
+
+def _columns(fields: list[str]) -> Iterator[str]:
+    """Each field as a whole: names may have blanks in them."""
+    used: set[str] = set()
+    for field in fields:
+        found = _TOKEN.fullmatch(field)
+        if found is not None and found["word"] is None:
+            escape = _escape(found, used) or field
+        else:
+            names = (f"%{k}" for k in "uda" if k not in used)
+            escape = next(names, field) if field.strip(" []") else field
+        used |= set(re.findall(r"%(\w)", escape))
+        yield escape
 
 
 def _parts(head: str) -> list[str]:

@@ -3,7 +3,7 @@
 import glob
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
 from itertools import chain
@@ -12,7 +12,7 @@ from typing import IO
 
 from scaledoctor.errors import Exit, ScaledoctorError, Unavailable, Unreachable
 from scaledoctor.logs.packing import Damaged, Packing, packing, unpacked
-from scaledoctor.logs.readers import find_time, open_log, read_at
+from scaledoctor.logs.readers import Log, find_time, open_log, read_at
 from scaledoctor.logs.sql.entry import Layout
 from scaledoctor.logs.sql.recognise import format_of, recognise
 
@@ -149,6 +149,15 @@ def recognised(path: Path, prefix: str | None) -> Input:
 
     """
     log = open_log(path)
+    with ExitStack() as stack:
+        stack.callback(log.file.close)
+        found = _recognised(log, prefix)
+        stack.pop_all()
+    return found
+
+
+def _recognised(log: Log, prefix: str | None) -> Input:
+    path = log.path
     if log.packing is Packing.PLAIN:
         size = log.size
         sample = read_at(log.file, 0, SAMPLE)

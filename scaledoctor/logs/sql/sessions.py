@@ -47,21 +47,27 @@ Emit = Callable[[Event], None]
 
 @dataclass(slots=True)
 class State:
-    """What a session's last lines leave open."""
+    """What a session's last lines leave open.
+
+    ``last`` is the template of its last execution and ``took`` its microseconds: a plan of it
+    follows only when the portal is closed, if the protocol is the extended one.
+    """
 
     owed: int = 0
+    last: bytes = b""
+    took: int = -1
     plan: Event | None = None
     spoken: Event | None = None
 
     @property
     def clean(self) -> bool:
         """Whether nothing is open."""
-        return not self.owed and self.plan is None and self.spoken is None
+        return not self.owed and not self.last and self.plan is None and self.spoken is None
 
     def bare(self) -> "State":
         """The same without calls, for another part of the log."""
         plan, spoken = (e and e._replace(call=None) for e in (self.plan, self.spoken))
-        return State(self.owed, plan, spoken)
+        return State(self.owed, self.last, self.took, plan, spoken)
 
     def step(self, event: Event, emit: Emit) -> None:
         """Take the session's next line; emit what is complete by it."""
@@ -73,13 +79,15 @@ class State:
                 owed, self.owed = self.owed, 0
                 if event.extended and owed and event.micros >= 0:
                     event = event._replace(micros=event.micros + owed)
+                self.last, self.took = event.template.encode(), event.micros
                 emit(event)
             case Kind.PLAN:
                 self.flush(emit)
-                self.plan = event
+                known = self.took >= event.micros and self.last == event.template.encode()
+                self.plan, self.last = None if known else event, b""
             case Kind.SPOKEN:
                 self.flush(emit)
-                self.spoken, self.owed = event, 0
+                self.spoken, self.owed, self.last = event, 0, b""
             case Kind.BARE:
                 # Without a text before it, it is that of a parse or bind, or of a statement
                 # that log_statement leaves out.

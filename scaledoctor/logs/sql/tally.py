@@ -121,6 +121,7 @@ class Tally:
             micros += state.owed
             call = call and call._replace(seconds=micros / 1e6)
         state.owed = 0
+        state.last, state.took = self._templates.names[number], micros
         self._count(entry, number, text, micros)
         if call is not None and self._feed is not None:
             self._feed(call)
