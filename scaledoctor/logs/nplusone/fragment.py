@@ -10,10 +10,10 @@ from scaledoctor.logs.nplusone.shapes import shape
 from scaledoctor.logs.nplusone.values import Sample, sample, shown
 from scaledoctor.logs.sql.calls import Call
 
-MOST_DISTINCT = 64
+MOST_DISTINCT = 16
 """Distinct values of one statement in one unit that are told apart."""
 
-MOST_SAMPLES = 4
+MOST_SAMPLES = 3
 """Distinct executions of a unit that the values rule compares: each costs 10 us."""
 
 MOST_EXAMPLES = 3
@@ -33,7 +33,8 @@ class Seen:
     """One template in a stretch; ``first`` is the start of its first call, ``last`` its last end.
 
     ``gaps`` are the client's gaps before its calls, by bucket; ``waited`` is their exact sum,
-    below zero where clocks are coarse. ``best`` is its longest run. ``distinct`` are hashes.
+    below zero where clocks are coarse. ``best`` is its longest run. ``distinct`` are hashes;
+    ``texts`` are executions that samples are made of only when they are needed.
     ``before`` are the templates that may be its parent: several rows, and ended shortly before.
     """
 
@@ -48,6 +49,7 @@ class Seen:
     best: int = 0
     distinct: dict[int, None] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
+    texts: list[tuple[bytes, bytes]] = field(default_factory=list)
     examples: list[str] = field(default_factory=list)
     line: bytes = b""
     tag: bytes = b""
@@ -90,51 +92,76 @@ def _gap(seen: Seen, micros: int) -> None:
 
 def sum_up(fragment: Fragment, names: list[bytes], *, show: bool) -> Fragment:
     """Bring ``raw`` into the sums; ``names`` are the templates that its calls are numbered by."""
-    for call in fragment.raw:
-        _add(fragment, names[call.template], call, show=show)
-    fragment.raw = []
+    raw, fragment.raw = fragment.raw, []
+    known: dict[int, Seen] = {}
+    last, seen = fragment.last, None
+    for call in raw:
+        _, _, _, _, template, text, parameters, ended, seconds, tag, line = call
+        start = ended if seconds is None else ended - seconds
+        before, seen = seen, known.get(template)
+        if seen is None:
+            name = names[template]
+            seen = known[template] = fragment.seen.get(name) or _begin(fragment, name, start, ended)
+        if fragment.n:
+            _gap(seen, round((start - last) * 1e6))
+        if seen is before:
+            fragment.tail_run += 1
+        else:
+            _turn(fragment, names[template])
+        fragment.n += 1
+        seen.n += 1
+        seen.last = last = ended
+        if seconds is None:
+            seen.untimed += 1
+        else:
+            seen.micros += round(seconds * 1e6)
+        if len(seen.distinct) < MOST_DISTINCT:
+            _note(seen, text, parameters, show=show)
+        if line or tag:
+            seen.line, seen.tag = seen.line or line, seen.tag or tag
+    if seen is not None:
+        fragment.last = last
+        _turn(fragment, b"")
     return fragment
 
 
-def _add(fragment: Fragment, name: bytes, call: Call, *, show: bool) -> None:
-    ended, seconds = call.ended, call.seconds
-    start = ended if seconds is None else ended - seconds
-    seen = fragment.seen.get(name)
-    if seen is None:
-        seen = fragment.seen[name] = Seen(start, ended, _parents(fragment, start))
-    if fragment.n:
-        _gap(seen, round((start - fragment.last) * 1e6))
-    else:
+def _begin(fragment: Fragment, name: bytes, start: float, ended: float) -> Seen:
+    if not fragment.n:
         fragment.first, fragment.head = start, name
-    if name == fragment.tail:
-        fragment.tail_run += 1
-    else:
-        fragment.tail, fragment.tail_run = name, 1
-    if fragment.tail_run == fragment.n + 1:
-        fragment.head_run = fragment.tail_run
-    if fragment.tail_run > seen.best:
-        seen.best = fragment.tail_run
-    fragment.n += 1
-    fragment.last = seen.last = ended
-    seen.n += 1
-    if seconds is None:
-        seen.untimed += 1
-    else:
-        seen.micros += round(seconds * 1e6)
-    _note(seen, call, show=show)
+    seen = fragment.seen[name] = Seen(start, ended, _parents(fragment, start))
+    return seen
 
 
-def _note(seen: Seen, call: Call, *, show: bool) -> None:
-    if len(seen.distinct) < MOST_DISTINCT:
-        key = crc32(call.parameters, crc32(call.text))
-        if key not in seen.distinct:
-            seen.distinct[key] = None
-            if len(seen.samples) < MOST_SAMPLES:
-                seen.samples.append(sample(call.text, call.parameters))
-            if show and len(seen.examples) < MOST_EXAMPLES:
-                seen.examples.append(shown(call.text, call.parameters))
-    seen.line = seen.line or call.line
-    seen.tag = seen.tag or call.tag
+def _turn(fragment: Fragment, name: bytes) -> None:
+    """Begin a run of another template, or go on with the one before; ``name`` ends the last."""
+    if fragment.tail and name != fragment.tail:
+        seen, run = fragment.seen[fragment.tail], fragment.tail_run
+        seen.best = max(seen.best, run)
+        if run == fragment.n:
+            fragment.head_run = run
+    if name:
+        same = name == fragment.tail
+        fragment.tail_run = fragment.tail_run + 1 if same else 1
+        fragment.tail = name
+
+
+def _note(seen: Seen, text: bytes, parameters: bytes, *, show: bool) -> None:
+    """Keep what tells this execution from others of its template."""
+    key = crc32(parameters, crc32(text)) if parameters else crc32(text)
+    if key not in seen.distinct:
+        seen.distinct[key] = None
+        if len(seen.samples) + len(seen.texts) < MOST_SAMPLES:
+            seen.texts.append((text, parameters))
+        if show and len(seen.examples) < MOST_EXAMPLES:
+            seen.examples.append(shown(text, parameters))
+
+
+def refine(seen: Seen) -> Seen:
+    """Make samples of the texts that wait for it."""
+    if seen.texts:
+        seen.samples += [sample(text, parameters) for text, parameters in seen.texts]
+        seen.texts = []
+    return seen
 
 
 def _parents(fragment: Fragment, start: float) -> list[bytes]:
@@ -193,6 +220,8 @@ def _join_seen(left: Seen, right: Seen) -> None:
     left.best = max(left.best, right.best)
     for bucket, count in right.gaps.items():
         left.gaps[bucket] = left.gaps.get(bucket, 0) + count
+    refine(left)
+    refine(right)
     fresh = [key for key in right.distinct if key not in left.distinct]
     places = [place for place, key in enumerate(right.distinct) if key not in left.distinct]
     samples = [right.samples[p] for p in places if p < len(right.samples)]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from scaledoctor.logs.nplusone.fragment import MOST_DISTINCT, STEP, Fragment, Seen
+from scaledoctor.logs.nplusone.fragment import MOST_DISTINCT, STEP, Fragment, Seen, refine
 from scaledoctor.logs.nplusone.shapes import Role, shape
 from scaledoctor.logs.nplusone.values import varying
 from scaledoctor.logs.sql.calls import Unit
@@ -99,7 +99,7 @@ def hits(fragment: Fragment, unit: Unit, *, exact: bool) -> Iterator[Hit]:
     for name, seen in fragment.seen.items():
         if seen.n < FEWEST:
             continue
-        one = Repeat(name, seen, unit, exact, fragment)
+        one = Repeat(name, refine(seen), unit, exact, fragment)
         hit = _write(one) if shape(name).role is Role.WRITE else _read(one)
         if hit is not None:
             yield hit

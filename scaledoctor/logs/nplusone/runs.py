@@ -11,7 +11,7 @@ from operator import itemgetter
 from scaledoctor.logs.nplusone import cutting, found
 from scaledoctor.logs.nplusone.cutting import Edge, Track, boundary, whole
 from scaledoctor.logs.nplusone.found import Found
-from scaledoctor.logs.nplusone.fragment import Fragment, join, sum_up
+from scaledoctor.logs.nplusone.fragment import Fragment, join, refine, sum_up
 from scaledoctor.logs.nplusone.judging import FEWEST, hits, orphans
 from scaledoctor.logs.nplusone.shapes import Role, shape
 from scaledoctor.logs.sql.calls import Call, Unit
@@ -159,7 +159,8 @@ class Runs:
         for track in (*self.tracks.values(), *self.heads.values()):
             for fragment in (track.lead, track.first, track.chain, track.atom):
                 if fragment is not None:
-                    self._sum_up(fragment)
+                    for seen in self._sum_up(fragment).seen.values():
+                        refine(seen)
         return self
 
     def merge(self, later: "Runs") -> None:
