@@ -105,8 +105,9 @@ def test_the_facts_are_those_of_this_machine(seen: Seen) -> None:
 @pytest.mark.live
 def test_busy_cores_are_the_same_over_the_window(seen: Seen) -> None:
     """The resource host.cpu of both targets, over windows that differ by a few hundred ms."""
-    uses = [u for u in seen.examination.uses if u.key == "host.cpu"]
+    uses = [u for u in seen.examination.uses if u.resource == "host.cpu"]
     assert [u.target for u in uses] == ["host", "node-exporter:127.0.0.1"]
+    assert [u.subject for u in uses] == ["", os.uname().nodename]
     assert uses[0].used == pytest.approx(uses[1].used, abs=0.8)
 
 

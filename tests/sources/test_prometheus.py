@@ -110,7 +110,7 @@ def test_its_history_gives_rates_at_once(seen: Seen) -> None:
     assert len(taken) >= 3
     assert taken[-1][0] - taken[0][0] >= 1.9
     info = seen.fact("HostInfo")
-    assert 0 <= seen.use("host.cpu").used <= info.cores * 1.05
+    assert 0 <= seen.use(f"host.cpu:{info.machine}").used <= info.cores * 1.05
     assert seen.use("host.memory").limit == pytest.approx(info.memory / 2**30)
     assert seen.stored() == seen.snapshot
 

@@ -36,7 +36,8 @@ class Process:
     run queue and ``ran`` time on a core (schedstat). ``peers`` and ``remote`` are the TCP ports
     that it is connected to here and elsewhere (PostgreSQL's unix sockets count by their port),
     ``serves`` the ones that it listens on: None when not looked up or not ours to see. ``hottest``
-    is what its busiest thread used between the two readings. ``started`` is seconds since boot,
+    is what its busiest thread used between the two readings. ``allowed`` is on how many cores it
+    may run, None when not looked up. ``started`` is seconds since boot,
     ``memory`` resident bytes, ``own`` marks ourselves.
     """
 
@@ -55,6 +56,7 @@ class Process:
     remote: tuple[int, ...] | None = None
     serves: tuple[int, ...] | None = None
     hottest: float | None = None
+    allowed: int | None = None
 
 
 @fact
@@ -122,6 +124,7 @@ def _looked_up(host: HostSession, found: list[Process], busiest: list[Process]) 
             remote=mine.remote if mine else None,
             serves=mine.serves if mine else None,
             hottest=max(hot, default=None),
+            allowed=_allowed(process.pid),
         )
     return Processes(
         processes=tuple(closer.get(p.pid, p) for p in found),
@@ -179,6 +182,13 @@ def _threads(process: Process) -> dict[int, float]:
 
 def _tid(folder: Path) -> int:
     return int(folder.name)
+
+
+def _allowed(pid: int) -> int | None:
+    try:
+        return len(os.sched_getaffinity(pid))
+    except OSError:
+        return None
 
 
 def _uid(pid: int) -> int | None:
