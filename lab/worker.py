@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import psycopg
+import redis
 
 from scaledoctor.demo.worker import alive, main, ready, together
 
@@ -121,6 +122,34 @@ def batch(dsn: str, update: str, rows: int, step: int, pause: float) -> None:
     together(loop, 1)
 
 
+def flush(port: int, pause: float) -> None:
+    """Empty a Redis again and again."""
+
+    def loop() -> None:
+        with redis.Redis(port=port) as cache:
+            while alive():
+                cache.flushall()
+                time.sleep(pause)
+
+    together(loop, 1)
+
+
+def clutter(port: int, size: int, pause: float) -> None:
+    """Put values into a Redis that nobody asks for."""
+
+    def loop() -> None:
+        with redis.Redis(port=port) as cache:
+            number = 0
+            while alive():
+                cache.set(f"clutter:{number}", b"x" * size, ex=600)
+                number += 1
+                time.sleep(pause)
+
+    together(loop, 1)
+
+
+KINDS = (churn, deadlock, hot, unbounded, busy, chatty, batch, flush, clutter)
+
 if __name__ == "__main__":
-    kinds = {f.__name__: f for f in (churn, deadlock, hot, unbounded, busy, chatty, batch)}
+    kinds = {f.__name__: f for f in KINDS}
     main(kinds, sys.argv[1:])

@@ -25,6 +25,8 @@ def demo(
       pool-too-small       a pool of 2 before a database with room (PgBouncer)
       slow-backend         one of three instances is slow (HAProxy)
       backend-down         two of three instances are gone (HAProxy)
+      cache-evictions      a cache of pages is a third of what it was (Redis)
+      too-few-workers      one worker of twelve came back (Redis)
       healthy              nothing happens, and nothing is named
     """  # noqa: D301  click takes the character itself as "do not wrap"
     from scaledoctor.cli._output import style

@@ -1,10 +1,10 @@
-"""Change the settings of our own PgBouncer and HAProxy while they run, as an administrator does."""
+"""Change settings of our own PgBouncer, HAProxy and Redis while they run, as people do."""
 
 import re
 import socket
 from collections.abc import Mapping
 
-from scaledoctor.demo.servers import Haproxy, PgBouncer
+from scaledoctor.demo.servers import Haproxy, PgBouncer, RedisServer
 
 SECONDS = 5.0
 
@@ -38,6 +38,18 @@ def changeable(pooler: PgBouncer) -> set[str]:
 
     with psycopg.connect(pooler.dsn(dbname="pgbouncer"), autocommit=True) as console:
         return {row[0] for row in console.execute("SHOW CONFIG") if row[-1] == "yes"}
+
+
+def change(cache: RedisServer, name: str, value: str) -> str:
+    """Change a setting of the cache; why it refuses, or nothing."""
+    import redis
+
+    with redis.Redis(port=cache.port) as console:
+        try:
+            console.config_set(name, value)
+        except redis.RedisError as error:
+            return str(error)
+    return ""
 
 
 def admin(balancer: Haproxy) -> str:

@@ -40,7 +40,9 @@ class Fault:
     and scan. The fault counts as real when throughput falls to ``hurts`` of the healthy one (None:
     it costs something else). ``bar`` is the share of the healthy throughput that the report's own
     fix must bring back; None when the right fix is a change in the application, which no program
-    can apply. ``impossible`` gives the reason why the fault cannot be made here, or nothing.
+    can apply. ``window`` is the scan's seconds; ``warm`` those of load before each measurement of a
+    healthy shop, for caches to fill. ``waiting`` counts jobs that wait: after the fix they must get
+    fewer. ``impossible`` gives the reason why the fault cannot be made here, or nothing.
     """
 
     name: str
@@ -54,8 +56,11 @@ class Fault:
     settings: Mapping[str, str | int] = field(default_factory=dict)
     pace: Pace = Pace()
     settle: float = 3.0
+    window: float = 6.0
+    warm: float = 0.0
     hurts: float | None = 0.8
     bar: float | None = 0.8
+    waiting: "Callable[[Stage], int] | None" = None
     impossible: Callable[[], str] = lambda: ""
 
     @property

@@ -4,18 +4,22 @@ import os
 import re
 import shlex
 import signal
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from scaledoctor.demo import consoles
-from scaledoctor.demo.servers import Haproxy, PgBouncer
+from scaledoctor.demo.servers import Haproxy, PgBouncer, RedisServer
 from scaledoctor.demo.servers.child import Child
 from scaledoctor.model import Fix
 
 SIGNALS = {"-STOP": signal.SIGSTOP, "-CONT": signal.SIGCONT, "-TERM": signal.SIGTERM}
 
 SOCKET = "/run/haproxy/admin.sock"
+
+WORKERS = re.compile(r"Run (\d+) workers for .+ instead of (\d+)")
+
+SETTINGS = ("maxmemory", "maxmemory-policy")
 
 ORDER = re.compile(
     r"set (server \S+/\S+ (state (ready|drain|maint)|weight \d+%?)|weight \S+/\S+ \d+%?)"
@@ -38,7 +42,7 @@ class Ours:
     """What a fix may touch: everything else is for people.
 
     ``dsn`` is a superuser's; ``children`` are processes by pid, ``files`` those that the stage
-    made.
+    made; ``more`` starts so many more workers.
     """
 
     dsn: str = ""
@@ -46,6 +50,8 @@ class Ours:
     files: Collection[str] = ()
     pooler: PgBouncer | None = None
     balancer: Haproxy | None = None
+    cache: RedisServer | None = None
+    more: Callable[[int], object] | None = None
 
 
 def apply(fix: Fix, ours: Ours) -> tuple[Applied, ...]:
@@ -53,9 +59,14 @@ def apply(fix: Fix, ours: Ours) -> tuple[Applied, ...]:
 
     Of SQL everything, each command by itself. Of the shell only ``kill`` and ``renice`` of our
     children, ``echo TEXT > FILE`` into our files, and ``echo "set server ..." | socat`` into our
-    balancer's socket. Of ini lines the settings that our pooler can change while it runs; then
-    it is reloaded. Lines that are only a comment are no commands.
+    balancer's socket, and ``redis-cli CONFIG SET`` of our cache's memory. Of ini lines the settings
+    that our pooler can change while it runs; then it is reloaded. Lines that are only a comment are
+    no commands. A fix that says how many workers to run is done by starting those that lack.
     """
+    wanted = WORKERS.fullmatch(fix.title)
+    if wanted and ours.more:
+        ours.more(int(wanted[1]) - int(wanted[2]))
+        return (Applied(fix.title),)
     commands = [c for c in fix.commands if not c.lstrip().startswith(("--", "#", ";"))]
     match fix.language:
         case "sql":
@@ -95,6 +106,8 @@ def _shell(command: str, ours: Ours) -> Applied:
         case ["renice", "-n", value, "-p", *pids] if value.isdigit() and _ours(pids, ours.children):
             for pid in pids:
                 os.setpriority(os.PRIO_PROCESS, int(pid), int(value))
+        case ["redis-cli", "CONFIG", "SET", name, value] if ours.cache and name in SETTINGS:
+            return Applied(command, consoles.change(ours.cache, name, value))
         case ["echo", *words, ">", file] if file in ours.files:
             Path(file).write_text(" ".join(words))
         case ["echo", order, "|", "socat", "stdio", place] if _obeys(order, place, ours.balancer):

@@ -90,5 +90,10 @@ def sentence(found: Trial) -> str:
         return "Right: nothing is wrong, and nothing was named."
     if found.restored is None:
         return "Right: the cause was named; its fix is for people."
+    if found.waiting:
+        before, after = found.waiting
+        return (
+            f"Right: the cause was named; with its fix {after:,} jobs wait instead of {before:,}."
+        )
     share = f"{found.restored:.0%} of the traffic back"
     return f"Right: the cause was named, and its fix brought {share}."

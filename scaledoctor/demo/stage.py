@@ -39,7 +39,10 @@ WORKER = Path(worker.__file__)
 
 @dataclass
 class Stage:
-    """What runs. ``files`` are those besides the server's own that a fix may write to."""
+    """What runs. ``files`` are those besides the server's own that a fix may write to.
+
+    ``more`` starts so many more workers, in a fault that has workers.
+    """
 
     fault: Fault
     names: Names
@@ -49,6 +52,7 @@ class Stage:
     registry: Registry
     children: dict[int, Child] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
+    more: Callable[[int], object] | None = None
 
     @property
     def shop(self) -> Shop:
@@ -120,8 +124,18 @@ class Stage:
     def apply(self, fix: Fix) -> tuple[Applied, ...]:
         """Carry out a fix of the report; see `scaledoctor.demo.remedy.apply`."""
         tiers = self.tiers
-        ours = Ours(self.shop.dsn_admin, self.children, self.files, tiers.pooler, tiers.balancer)
-        return apply(fix, ours)
+        return apply(
+            fix,
+            Ours(
+                dsn=self.shop.dsn_admin,
+                children=self.children,
+                files=self.files,
+                pooler=tiers.pooler,
+                balancer=tiers.balancer,
+                cache=tiers.cache,
+                more=self.more,
+            ),
+        )
 
 
 @contextmanager

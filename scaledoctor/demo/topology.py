@@ -1,6 +1,6 @@
 """The shop's tiers: a balancer before the instances of its service, a pooler behind them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -9,16 +9,20 @@ from scaledoctor.demo.servers import (
     Haproxy,
     PgBouncer,
     PostgresServer,
+    RedisServer,
     ServerMissing,
     balancer_cfg,
     find_haproxy,
+    find_redis,
     haproxy,
     pgbouncer,
+    redis,
 )
 from scaledoctor.demo.servers.bouncer import INSTALL_LINE as PGBOUNCER
 from scaledoctor.demo.servers.child import program
 from scaledoctor.demo.servers.haproxy import INSTALL_LINE as HAPROXY
 from scaledoctor.demo.servers.pg import Settings
+from scaledoctor.demo.servers.redis import INSTALL_LINE as REDIS
 from scaledoctor.demo.shop import Instance, Names, Service, Shop, shop
 from scaledoctor.targets import Given
 
@@ -46,12 +50,16 @@ class Topology:
     """What stands between the clients and PostgreSQL.
 
     Without a `balancer` the clients go to the first instance; without a `pooler`, which are
-    PgBouncer's settings, the service goes to PostgreSQL directly.
+    PgBouncer's settings, the service goes to PostgreSQL directly. `cache` and `queue` are the
+    command lines of a Redis for pages and of one for jobs; without them pages are made each time,
+    and nothing is left for later.
     """
 
     service: Service = field(default_factory=Service)
     balancer: Balancer | None = None
     pooler: Settings | None = None
+    cache: Sequence[str] | None = None
+    queue: Sequence[str] | None = None
 
     def missing(self) -> str:
         """What is not installed that it needs, and how to get it; or nothing."""
@@ -60,6 +68,8 @@ class Topology:
                 program("pgbouncer", install_line=PGBOUNCER)
             if self.balancer is not None and not find_haproxy():
                 raise ServerMissing("haproxy is not installed", HAPROXY)
+            if (self.cache is not None or self.queue is not None) and not find_redis():
+                raise ServerMissing("neither Redis nor Valkey is installed", REDIS)
         except ServerMissing as reason:
             return str(reason)
         return ""
@@ -72,6 +82,8 @@ class Tiers:
     shop: Shop
     balancer: Haproxy | None = None
     pooler: PgBouncer | None = None
+    cache: RedisServer | None = None
+    queue: RedisServer | None = None
 
     @property
     def targets(self) -> Given:
@@ -81,6 +93,8 @@ class Tiers:
             found["haproxy"] = [f"unix:{consoles.admin(self.balancer)}"]
         if self.pooler:
             found["pgbouncer"] = [self.pooler.dsn("stats", "pgbouncer")]
+        if stores := [server.url() for server in (self.cache, self.queue) if server]:
+            found["redis"] = stores
         return found
 
 
@@ -95,13 +109,27 @@ def tiers(
             pooler = stack.enter_context(pgbouncer(server.port, ini=topology.pooler))
             port = pooler.port
             tell("PgBouncer pools the connections of the service")
-        place = stack.enter_context(shop(server, names, service=service, database_port=port))
+        cache, queue = (_store(words, stack) for words in (topology.cache, topology.queue))
+        place = stack.enter_context(
+            shop(
+                server,
+                names,
+                service=service,
+                database_port=port,
+                cache=cache.port if cache else None,
+                queue=queue.port if queue else None,
+            )
+        )
         if topology.balancer is not None:
             cfg = _cfg(topology.balancer, place.instances, names)
             balancer = stack.enter_context(haproxy(cfg))
             place = replace(place, url=balancer.url)
             tell(f"HAProxy spreads the requests over {service.instances} instances")
-        yield Tiers(place, balancer, pooler)
+        yield Tiers(place, balancer, pooler, cache, queue)
+
+
+def _store(words: Sequence[str] | None, stack: ExitStack) -> RedisServer | None:
+    return None if words is None else stack.enter_context(redis(words))
 
 
 def _cfg(balancer: Balancer, instances: tuple[Instance, ...], names: Names) -> str:

@@ -26,7 +26,8 @@ class Trial:
 
     ``rank`` is the place of the injected cause among the diagnoses, 1 at best; None when it is
     not there. ``applied`` are the commands of the report's own first fix; ``after`` is None when
-    none could be carried out.
+    none could be carried out. ``waiting`` are jobs that waited at the fix and after the last
+    measurement, None where there are no jobs.
     """
 
     fault: Fault
@@ -39,6 +40,7 @@ class Trial:
     false_alarms: tuple[str, ...]
     applied: tuple[Applied, ...] = ()
     after: LoadResult | None = None
+    waiting: tuple[int, int] | None = None
     seconds: float = field(default=0.0)
 
     @property
@@ -68,6 +70,8 @@ class Trial:
             return "the report's first fix could not be carried out"
         if self.restored < self.fault.bar:
             return f"the fix brought only {self.restored:.0%} of the traffic back"
+        if self.waiting and self.waiting[1] >= self.waiting[0]:
+            return "{:,} jobs waited before the fix, {:,} wait after it".format(*self.waiting)
         return ""
 
     def _alarm(self) -> str:
@@ -82,7 +86,7 @@ def trial(
     fault: Fault,
     seed: int,
     *,
-    window: float = 6.0,
+    window: float | None = None,
     bindir: Path | None = None,
     tell: Tell = lambda text: None,
     observer: Observer = lambda *_: None,
@@ -92,11 +96,12 @@ def trial(
 
     ``tell`` gets a line for each stage of the work, ``shown`` the trial before the fix.
     """
+    window = fault.window if window is None else window
     began = time.monotonic()
     tell("starting PostgreSQL and the shop")
     with stage(fault, seed, bindir=bindir, tell=tell) as scene:
         tell(f"measuring the healthy shop for {SECONDS:g} s")
-        before = scene.measure(SECONDS)
+        before = _healthy(scene)
         tell(f"now {fault.story}")
         with fault.inject(scene):
             during, report = _broken(scene, window, observer, tell)
@@ -144,9 +149,19 @@ def _mended(scene: Stage, found: Trial, fixes: tuple[Fix, ...], tell: Tell) -> T
         applied = scene.apply(fix)
     if all(command.problem for command in applied):
         return replace(found, applied=applied)
+    waiting = scene.fault.waiting
+    left = waiting(scene) if waiting else None
     time.sleep(CALM)
     tell(f"measuring again for {SECONDS:g} s")
-    return replace(found, applied=applied, after=scene.measure(SECONDS))
+    found = replace(found, applied=applied, after=_healthy(scene))
+    return found if not waiting or left is None else replace(found, waiting=(left, waiting(scene)))
+
+
+def _healthy(scene: Stage) -> LoadResult:
+    """What the clients see once caches are warm."""
+    if scene.fault.warm:
+        scene.measure(scene.fault.warm)
+    return scene.measure(SECONDS)
 
 
 def names(fault: Fault, subject: str, finding: Finding) -> bool:

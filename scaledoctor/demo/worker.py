@@ -4,6 +4,8 @@ Each does by real means what a broken program does, and ends by itself after two
 """
 
 import json
+import os
+import signal
 import sys
 import threading
 import time
@@ -68,6 +70,39 @@ def hold(dsn: str, queries: list[str]) -> None:
             time.sleep(1.0)
 
 
+def consume(port: int, stream: str, group: str, dsn: str, update: str, threads: int,
+            seconds: float) -> None:  # fmt: skip
+    """Take jobs from a stream, as many at once as there are threads; SIGTERM ends the last ones."""
+    import redis
+
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: ended.set())
+    queue: Any = redis.Redis(port=port)
+    # Threads take their names by which they are known; those of another process differ.
+    numbers = iter(range(threads))
+
+    def loop() -> None:
+        name = f"{group}-{os.getpid()}-{next(numbers)}"
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            while not ended.is_set():
+                found = queue.xreadgroup(group, name, {stream: ">"}, count=1, block=200)
+                for key, fields in (entry for _, entries in found for entry in entries):
+                    time.sleep(seconds)  # the mail server
+                    connection.execute(update.encode(), (int(fields[b"order"]),))
+                    queue.xack(stream, group, key)
+        queue.xgroup_delconsumer(stream, group, name)
+
+    crew = [threading.Thread(target=loop, daemon=True) for _ in range(threads)]
+    for one in crew:
+        one.start()
+    ready()
+    while alive() and not ended.wait(1.0):
+        pass
+    ended.set()
+    for one in crew:
+        one.join(2 * seconds + 1)
+
+
 def run(dsn: str, queries: list[str]) -> None:
     """Run statements in one transaction; ready before the last, which may take its time."""
     with psycopg.connect(dsn) as connection:
@@ -78,4 +113,4 @@ def run(dsn: str, queries: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main({"leak": leak, "hold": hold, "run": run}, sys.argv[1:])
+    main({f.__name__: f for f in (leak, hold, consume, run)}, sys.argv[1:])

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import redis as client
 
 from scaledoctor.demo.remedy import Applied, Ours, apply
-from scaledoctor.demo.servers import PostgresServer
+from scaledoctor.demo.servers import PostgresServer, redis
 from scaledoctor.demo.servers.child import Child
 from scaledoctor.model import Fix
+from tests.servers import needs_servers
 
 NOT_OURS = "this is for people"
 
@@ -129,3 +131,26 @@ def test_the_shells_signals_are_those_that_can_be_undone_or_caught() -> None:
     from scaledoctor.demo.remedy import SIGNALS
 
     assert set(SIGNALS.values()) == {signal.SIGSTOP, signal.SIGCONT, signal.SIGTERM}
+
+
+def test_a_fix_that_names_a_number_of_workers_starts_those_that_lack() -> None:
+    """As a reader would who runs one already; without workers of ours it is for people."""
+    started: list[int] = []
+    fix = Fix("Run 9 workers for stream mail/crew instead of 2", ("start one",), language="shell")
+    assert apply(fix, Ours(more=started.append)) == (Applied(fix.title),)
+    assert started == [7]
+    assert apply(fix, Ours()) == (Applied("start one", NOT_OURS),)
+
+
+def test_the_caches_memory_is_changed_and_nothing_else() -> None:
+    """CONFIG SET of its size and policy; a refusal is told; any other setting is for people."""
+    with needs_servers(), redis() as cache:
+        room = "redis-cli CONFIG SET maxmemory 32mb"
+        assert apply(shell(room, "# stays"), Ours(cache=cache)) == (Applied(room),)
+        wrong = apply(shell("redis-cli CONFIG SET maxmemory-policy none"), Ours(cache=cache))
+        assert wrong[0].problem
+        other = apply(shell("redis-cli CONFIG SET maxclients 1"), Ours(cache=cache))
+        assert other[0].problem == NOT_OURS
+        with client.Redis(port=cache.port) as r:
+            assert r.info("memory")["maxmemory"] == 32 << 20
+    assert apply(shell(room), Ours())[0].problem == NOT_OURS

@@ -76,6 +76,17 @@ def test_a_fix_for_people_needs_only_the_right_cause() -> None:
     assert sentence(people) == "Right: the cause was named; its fix is for people."
 
 
+def test_jobs_that_wait_must_get_fewer() -> None:
+    """The traffic never suffered: what counts is that the backlog is worked off."""
+    drains = replace(tried(), waiting=(395, 310))
+    assert drains.problem == ""
+    assert sentence(drains) == (
+        "Right: the cause was named; with its fix 310 jobs wait instead of 395."
+    )
+    grows = replace(tried(), waiting=(395, 395))
+    assert grows.problem == "395 jobs waited before the fix, 395 wait after it"
+
+
 def test_bars_are_in_proportion_and_say_what_failed() -> None:
     """The highest throughput fills the bar; ASCII on demand; no latency without a reply."""
     none = replace(load(0.0), ok=0, errors={"503": 7})

@@ -25,6 +25,8 @@ def test_seed_0_is_the_default_shop() -> None:
     assert (names.app_web, names.app_worker) == ("shop-web", "billing-worker")
     assert names.customer_index == "orders_customer_id_idx"
     assert names.order_rows == 200_000
+    assert names.jobs == "orders:mail"
+    assert list(names.pages()) == ["GET /product/{333}/page", "GET /product/{1000}"]
 
 
 @pytest.mark.parametrize("seed", range(60))

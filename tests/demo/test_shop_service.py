@@ -10,10 +10,11 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+import redis as client
 
-from scaledoctor.demo.servers import PostgresServer, postgres
+from scaledoctor.demo.servers import PostgresServer, postgres, redis
 from scaledoctor.demo.shop import Names, Shop, shop
-from tests.servers import StartPgBouncer
+from tests.servers import StartPgBouncer, needs_servers
 
 pytestmark = pytest.mark.live
 
@@ -151,3 +152,33 @@ def test_the_shop_runs_behind_a_pooler(
         with psycopg.connect(pooler.dsn("stats", "pgbouncer"), autocommit=True) as console:
             users = {row[1] for row in console.execute("SHOW POOLS")}
     assert SMALL.role_web in users
+
+
+def test_pages_and_jobs_without_a_redis(running: Shop) -> None:
+    """A page is made each time, the same; an order leaves nothing for later."""
+    status, first = ask(f"{running.url}/product/7/page")
+    assert status == 200
+    assert "<h1>7</h1>" in first["page"]
+    assert ask(f"{running.url}/product/7/page") == (200, first)
+    assert ask(f"{running.url}/order?customer=3&product=4", "POST")[0] == 200
+
+
+def test_a_page_is_kept_and_a_job_is_left(pg18: PostgresServer) -> None:
+    """The second time the database is not asked; one job for each order; 503 without the cache."""
+    with ExitStack() as stack:
+        with needs_servers():
+            cache, queue = stack.enter_context(redis()), stack.enter_context(redis())
+        names = replace(SMALL, database="kept")
+        place = shop(pg18, names, cache=cache.port, queue=queue.port)
+        url = stack.enter_context(place).url
+        kept = stack.enter_context(client.Redis(port=cache.port))
+        jobs = stack.enter_context(client.Redis(port=queue.port))
+        _, page = ask(f"{url}/product/7/page")
+        assert kept.get("page:7") == page["page"].encode()
+        kept.set("page:7", "from the cache")
+        assert ask(f"{url}/product/7/page")[1] == {"page": "from the cache"}
+        _, placed = ask(f"{url}/order?customer=3&product=4", "POST")
+        ((_, job),) = jobs.xrange(names.jobs)
+        assert job == {b"order": str(placed["id"]).encode()}
+        kept.shutdown(nosave=True)
+        assert ask(f"{url}/product/7/page")[0] == 503

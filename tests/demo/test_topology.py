@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+import redis as client
 
 from scaledoctor.demo import consoles
 from scaledoctor.demo.load import run_load
@@ -127,3 +128,17 @@ def test_a_server_that_is_not_installed_is_told_with_its_install_line(
     assert Topology().missing() == ""
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     assert "apt-get install pgbouncer" in Topology(pooler={}).missing()
+
+
+def test_stores_are_targets_of_a_scan(pg18: PostgresServer) -> None:
+    """A cache and a queue, each a Redis of its own, where a topology has them."""
+    both = Topology(cache=("--maxmemory", "8mb"), queue=())
+    names = replace(SMALL, database="stores")
+    with needs_servers(), tiers(both, pg18, names, lambda text: None) as running:
+        kinds = [target.kind for target in targets(running.targets, {})]
+        assert httpx.get(f"{running.shop.url}/product/1/page").status_code == 200
+        assert running.cache is not None
+        with client.Redis(port=running.cache.port) as r:
+            assert r.exists("page:1")
+            assert r.info("memory")["maxmemory"] == 8 << 20
+    assert kinds == ["host", "postgres", "redis", "redis"]

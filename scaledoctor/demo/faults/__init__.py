@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from scaledoctor.demo.fault import Fault
 from scaledoctor.demo.faults import (
     backend_down,
+    cache_evictions,
     connection_leak,
     ddl_queue,
     healthy,
@@ -12,6 +13,7 @@ from scaledoctor.demo.faults import (
     missing_index,
     pool_too_small,
     slow_backend,
+    too_few_workers,
 )
 
 _MODULES = (
@@ -22,6 +24,8 @@ _MODULES = (
     pool_too_small,
     slow_backend,
     backend_down,
+    cache_evictions,
+    too_few_workers,
     healthy,
 )
 

@@ -12,7 +12,8 @@ class ServiceConfig:
 
     `workers` is how many requests it works on at once, None for no limit; `work_ms` what each
     takes besides the database, waiting for another service. While the file `late` exists, each
-    reply is late by the milliseconds that stand in it.
+    reply is late by the milliseconds that stand in it. `cache` and `queue` are the ports of a Redis
+    for pages and of one for jobs, None where there is none.
     """
 
     port: int
@@ -24,6 +25,8 @@ class ServiceConfig:
     late: str
     workers: int | None = None
     work_ms: float = 0.0
+    cache: int | None = None
+    queue: int | None = None
     pool_timeout: float = 2.0
     max_lifetime: float = 4.0  # short, so that a full server is felt soon
 

@@ -68,6 +68,11 @@ class Names:
         return self.seed % count
 
     @property
+    def jobs(self) -> str:
+        """The stream of jobs, one for each order; the workers are a group of the worker's name."""
+        return f"{self.orders}:mail"
+
+    @property
     def customer_index(self) -> str:
         """The index that the route for a customer's orders lives on."""
         return f"{self.orders}_{self.customer_key}_idx"
@@ -76,6 +81,13 @@ class Names:
     def product_index(self) -> str:
         """The index on the product key and id of the orders table."""
         return f"{self.orders}_{self.product_key}_idx"
+
+    def pages(self) -> dict[str, float]:
+        """Traffic of which most is pages that are dear to make, of the most popular products."""
+        return {
+            f"GET /product/{{{self.product_rows // 3}}}/page": 95,
+            f"GET /product/{{{self.product_rows}}}": 5,
+        }
 
     def mix(self) -> dict[str, float]:
         """The healthy traffic: request templates for `scaledoctor.demo.load`, with weights."""

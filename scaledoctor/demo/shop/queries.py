@@ -11,8 +11,12 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from scaledoctor.demo.shop.names import Names
+from scaledoctor.demo.shop.store import Store
 
 Content = dict[str, object]
+
+STYLE = ".a {color: #333; margin: 0 auto}" * 230
+"""As pages have it: some 8 kB."""
 
 CHECKS = ("/health", "/ready")
 """The routes of health checks."""
@@ -23,11 +27,15 @@ class NotFound(Exception):  # noqa: N818  an answer to the client, not a failure
 
 
 def answer(
-    pool: ConnectionPool[Connection[tuple[Any, ...]]], names: Names, method: str, url: SplitResult
+    pool: ConnectionPool[Connection[tuple[Any, ...]]],
+    store: Store,
+    names: Names,
+    method: str,
+    url: SplitResult,
 ) -> Content:
     """The content for a request.
 
-    Raises `NotFound`, PoolTimeout when no connection is free, and psycopg.Error.
+    Raises `NotFound`, PoolTimeout when no connection is free, psycopg.Error and RedisError.
     """
     work: Work
     match [method, *url.path.strip("/").split("/")]:
@@ -37,10 +45,15 @@ def answer(
             work = _ready
         case ["GET", "product", key] if key.isdigit():
             work = _product(names, int(key))
+        case ["GET", "product", key, "page"] if key.isdigit():
+            return {"page": store.page(int(key), lambda: _made(pool, names, int(key)))}
         case ["GET", "customer", key, "orders"] if key.isdigit():
             work = _customer_orders(names, int(key))
         case ["POST", "order"]:
-            work = _order(names, *_keys(url.query))
+            with pool.connection() as connection:
+                placed = _order(names, *_keys(url.query))(connection)
+            store.later(placed)
+            return {"id": placed}
         case _:
             raise NotFound(f"no route {method} {url.path}")
     with pool.connection() as connection:
@@ -48,6 +61,7 @@ def answer(
 
 
 Work = Callable[[Connection[tuple[Any, ...]]], Content]
+Order = Callable[[Connection[tuple[Any, ...]]], int]
 
 
 def _keys(query: str) -> tuple[int, int]:
@@ -96,7 +110,21 @@ def _customer_orders(names: Names, key: int) -> Work:
     return work
 
 
-def _order(names: Names, customer: int, product: int) -> Work:
+def _made(pool: ConnectionPool[Connection[tuple[Any, ...]]], names: Names, key: int) -> str:
+    """A page with what others bought who bought this: dear to find, and the same for hours."""
+    orders, who, what = names.table(names.orders), names.customer_key, names.product_key
+    statement = (
+        f"SELECT b.{what}, count(*) FROM {orders} a JOIN {orders} b ON b.{who} = a.{who}"
+        f" WHERE a.{what} = %s AND b.{what} <> a.{what}"
+        f" GROUP BY b.{what} ORDER BY count(*) DESC, b.{what} LIMIT 5"
+    )
+    with pool.connection() as connection:
+        rows = connection.execute(statement.encode(), (key,)).fetchall()
+    shelf = "".join(f"<li><a href='/product/{row[0]}'>{row[1]} times</a></li>" for row in rows)
+    return f"<html><style>{STYLE}</style><h1>{key}</h1><ul>{shelf}</ul></html>"
+
+
+def _order(names: Names, customer: int, product: int) -> Order:
     insert = (
         f"INSERT INTO {names.table(names.orders)}"
         f" ({names.customer_key}, {names.product_key}, quantity, total_cents, status)"
@@ -106,10 +134,11 @@ def _order(names: Names, customer: int, product: int) -> Work:
         f"UPDATE {names.table(names.inventory)} SET {names.stock} = {names.stock} - 1 WHERE id = %s"
     )
 
-    def work(connection: Connection[tuple[Any, ...]]) -> Content:
+    def work(connection: Connection[tuple[Any, ...]]) -> int:
         with connection.transaction():
             row = connection.execute(insert.encode(), (customer, product)).fetchone()
             connection.execute(take.encode(), (product,))
-        return {"id": row and row[0]}
+        assert row is not None
+        return int(row[0])
 
     return work

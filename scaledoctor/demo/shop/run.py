@@ -79,11 +79,14 @@ def shop(
     *,
     service: Service = Service(),
     database_port: int | None = None,
+    cache: int | None = None,
+    queue: int | None = None,
 ) -> Iterator[Shop]:
     """Create the shop on `server` and run its service until the block ends.
 
     `database_port` is where the service finds its database when that is not the server itself but
-    a pooler before it. The database stays: an ephemeral server goes with all it holds.
+    a pooler before it; `cache` and `queue` are the ports of a Redis for pages and of one for jobs.
+    The database stays: an ephemeral server goes with all it holds.
     """
     create_shop(server, names)
     pool = service.pool or names.pool_size
@@ -97,6 +100,8 @@ def shop(
         late="",
         workers=service.workers,
         work_ms=service.work_ms,
+        cache=cache,
+        queue=queue,
     )
     with ExitStack() as stack:
         started = [stack.enter_context(_instance(config)) for _ in range(service.instances)]

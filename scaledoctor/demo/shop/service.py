@@ -1,8 +1,9 @@
 """The shop's HTTP service: ``python -m scaledoctor.demo.shop.service --config JSON``.
 
-``GET /health``, ``GET /ready``, ``GET /product/ID``, ``GET /customer/ID/orders`` and
-``POST /order?customer=ID&product=ID``, all answered in JSON. When the database does not answer the
-reply is 503 with the reason in one line; of the two for health checks ``/ready`` asks it too.
+``GET /health``, ``GET /ready``, ``GET /product/ID``, ``GET /product/ID/page``,
+``GET /customer/ID/orders`` and ``POST /order?customer=ID&product=ID``, all answered in JSON. When
+the database does not answer the reply is 503 with the reason in one line; of the two for health
+checks ``/ready`` asks it too.
 """
 
 import argparse
@@ -19,11 +20,13 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 import psycopg
+import redis
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from scaledoctor.demo.shop.config import ServiceConfig
 from scaledoctor.demo.shop.queries import CHECKS, NotFound, answer
+from scaledoctor.demo.shop.store import Store
 
 Pool = ConnectionPool[psycopg.Connection[TupleRow]]
 Reply = tuple[int, dict[str, object]]
@@ -38,6 +41,7 @@ class ShopServer(ThreadingHTTPServer):
     def __init__(self, config: ServiceConfig, pool: Pool) -> None:
         self.config = config
         self.pool = pool
+        self.store = Store.of(config.cache, config.queue, config.names.jobs)
         self.worker: AbstractContextManager[object] = (
             nullcontext() if config.workers is None else BoundedSemaphore(config.workers)
         )
@@ -69,12 +73,13 @@ class ShopHandler(BaseHTTPRequestHandler):
     def _answer(self, server: ShopServer) -> Reply:
         config = server.config
         try:
-            return 200, answer(server.pool, config.names, self.command, urlsplit(self.path))
+            url = urlsplit(self.path)
+            return 200, answer(server.pool, server.store, config.names, self.command, url)
         except NotFound as error:
             return 404, {"error": str(error)}
         except PoolTimeout:
             return 503, {"error": f"no connection from the pool within {config.pool_timeout:g} s"}
-        except psycopg.Error as error:
+        except (psycopg.Error, redis.RedisError) as error:
             return 503, {"error": " ".join(str(error).split())[:200]}
 
     def _send(self, status: int, content: dict[str, object]) -> None:
