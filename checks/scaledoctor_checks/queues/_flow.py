@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, inf
 
-from scaledoctor.sdk import Window
+from scaledoctor.sdk import Unavailable, Window
 from scaledoctor.sources.queues import Queue, Queues
 
 OVER = 9.0
@@ -130,6 +130,18 @@ def flows(window: Window[Queues]) -> Iterator[Flow]:
         taken = [(at, q) for at, q in found if q is not None]
         if len(taken) == len(found):
             yield _flow(taken)
+
+
+def require_told(found: Sequence[Flow], tells: Callable[[Queue], bool], what: str) -> None:
+    """What no queue tells is not ruled out.
+
+    Raises:
+        Unavailable: there are queues, and none of them tells it at any reading.
+
+    """
+    if found and not any(tells(queue) for flow in found for queue in flow.readings):
+        systems = ", ".join(sorted({flow.queue.system for flow in found}))
+        raise Unavailable(f"nothing tells {what} ({systems})")
 
 
 def _flow(taken: list[tuple[float, Queue]]) -> Flow:

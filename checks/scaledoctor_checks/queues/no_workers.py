@@ -8,6 +8,11 @@ from scaledoctor_checks.postgres._words import duration
 from scaledoctor_checks.queues._flow import Flow, flows
 from scaledoctor_checks.queues._words import SOURCE, depth, start
 
+BY_CLIENTS = frozenset({"celery", "stream"})
+"""Systems on Redis whose workers are known by their connections or heartbeats."""
+
+LOOK = "look for 5 s and more; on Redis allow +client|list and +psubscribe"
+
 
 @check("queue.no-workers", step=Step.OFFLOAD)
 def no_workers(
@@ -19,7 +24,8 @@ def no_workers(
     How measured: workers alive at no reading of the window, by their heartbeats, registrations or
     connections, while jobs waited at every one. Younger jobs than ``grace`` seconds are let pass:
     a deployment restarts its workers. Critical from ``critical`` seconds, as peers alert, and
-    where no age is known. Plain lists and Huey never tell who takes from them: they are skipped.
+    where no age is known. Plain lists, Huey and SQS never tell who takes from them: they are
+    skipped.
     Fix: start a worker for this queue, or send its jobs to one that has workers.
     When to ignore: a queue that is worked off by a scheduled run (rq worker --burst).
     References: Sidekiq wiki, Monitoring; awesome-prometheus-alerts, RabbitMQ and Sidekiq.
@@ -28,10 +34,8 @@ def no_workers(
     seen = [f for f in waiting if f.consumers is not None]
     if waiting and not seen:
         which = ", ".join(f.queue.label for f in waiting[:3])
-        raise Unavailable(
-            f"nothing tells who takes jobs from {which}",
-            "look for 5 s and more; on Redis allow +client|list and +psubscribe",
-        )
+        seen_soon = any(f.queue.system in BY_CLIENTS for f in waiting)
+        raise Unavailable(f"nothing tells who takes jobs from {which}", LOOK if seen_soon else "")
     every = sum(f.queue.ready for f in waiting)
     for flow in seen:
         age = flow.queue.oldest

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Severity, Step, Window, check
 from scaledoctor.sources.queues import Queue, Queues
-from scaledoctor_checks.queues._flow import flows
+from scaledoctor_checks.queues._flow import flows, require_told
 from scaledoctor_checks.queues._words import SOURCE, jobs
 
 
@@ -22,7 +22,11 @@ def prefetch_hoard(
     When to ignore: many very short jobs, where fetching costs more than working.
     References: Celery, Optimizing: Prefetch Limits; Dramatiq, worker prefetch.
     """
-    for flow in flows(window):
+    found = list(flows(window))
+    require_told(
+        found, lambda q: q.reserved is not None, "which jobs were handed out and not begun"
+    )
+    for flow in found:
         hoards = [
             q for q in flow.readings
             if not q.ready and (q.idle or 0) >= 1 and (q.reserved or 0) >= least

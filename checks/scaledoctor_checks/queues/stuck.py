@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from scaledoctor.sdk import Evidence, Finding, Fix, Severity, Step, Window, check
 from scaledoctor.sources.queues import Queue, Queues
 from scaledoctor_checks.postgres._words import duration
-from scaledoctor_checks.queues._flow import Flow, flows
+from scaledoctor_checks.queues._flow import Flow, flows, require_told
 from scaledoctor_checks.queues._words import SOURCE, bare, jobs, start
 
 
@@ -21,7 +21,11 @@ def stuck_in_flight(window: Window[Queues], /, *, least: int = 1) -> Iterator[Fi
     When to ignore: never; a worker that is only slow keeps its heartbeat.
     References: Celery issues 3430 and 5935; kombu, visibility_timeout; BullMQ, stalled jobs.
     """
-    for flow in flows(window):
+    found = list(flows(window))
+    require_told(
+        found, lambda q: q.stuck is not None, "which jobs are held by a worker that is gone"
+    )
+    for flow in found:
         later = flow.readings[len(flow.readings) // 2 :]
         count = min((q.stuck for q in later if q.stuck is not None), default=0)
         if count >= least:

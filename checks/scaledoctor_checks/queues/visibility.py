@@ -15,7 +15,7 @@ from scaledoctor.sdk import (
 )
 from scaledoctor.sources.queues import Queue, Queues
 from scaledoctor_checks.postgres._words import duration
-from scaledoctor_checks.queues._flow import flows
+from scaledoctor_checks.queues._flow import flows, require_told
 from scaledoctor_checks.queues._words import SOURCE
 
 TOLD = ("sqs",)
@@ -35,7 +35,9 @@ def visibility_timeout(window: Window[Queues], /, *, share: float = 0.5) -> Iter
     When to ignore: the time-out is already longer; jobs bear being run twice.
     References: kombu, visibility_timeout; Celery issues 2599, 3430, 5935; Amazon SQS, visibility.
     """
-    for flow in flows(window):
+    found = list(flows(window))
+    require_told(found, _tells, "for how long a job has been held")
+    for flow in found:
         queue = flow.queue
         if queue.held is None or not queue.timeout or flow.consumers == 0:
             continue  # without workers queue.stuck-in-flight tells it
@@ -58,6 +60,11 @@ def visibility_timeout(window: Window[Queues], /, *, share: float = 0.5) -> Iter
             impact=min(1.0, 1 / max(1, (queue.in_flight or 0) + (queue.reserved or 0))),
             kind=Kind.LIVE if over else Kind.RISK,
         )
+
+
+def _tells(queue: Queue) -> bool:
+    """It says since when, or nothing is held that could be too old."""
+    return queue.held is not None or not (queue.in_flight or queue.reserved)
 
 
 def _fix(queue: Queue, held: float) -> Fix:
