@@ -13,6 +13,7 @@ from scaledoctor.cli.checks import checks_app
 from scaledoctor.cli.collect import collect
 from scaledoctor.cli.config import config_app
 from scaledoctor.cli.demo import demo
+from scaledoctor.cli.explain import explain
 from scaledoctor.cli.gate import baseline_app, gate
 from scaledoctor.cli.logs import logs
 from scaledoctor.cli.scan import scan
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.command()(exits(takes_targets(scan)))
 app.command()(exits(takes_targets(collect)))
+app.command()(exits(explain))
 app.command()(exits(demo))
 app.command()(exits(gate))
 app.command()(exits(logs))
