@@ -79,15 +79,28 @@ def diff(old: Base, new: Base) -> None:
 def gate(
     context: typer.Context,
     before: Annotated[
-        Path, typer.Argument(metavar="BEFORE", help="A snapshot of collect, or a baseline.")
-    ],
-    after: Saved,
+        Path | None,
+        typer.Argument(metavar="BEFORE", help="A snapshot of collect, or a baseline."),
+    ] = None,
+    after: Annotated[
+        Path | None, typer.Argument(metavar="AFTER", help="What collect made now.")
+    ] = None,
     fail_on: FailOn = opt.FailOn.HIGH,
     strict: Strict = False,
+    base_cmd: Annotated[str, typer.Option(help="Timings too: a command of the old version.")] = "",
+    head_cmd: Annotated[str, typer.Option(help="The same of the new; they run in turns.")] = "",
+    rounds: Annotated[int, typer.Option(max=1000, help="How often each command runs.")] = 10,
     config: opt.ConfigFile = None,
     checks_dir: opt.ChecksDir = None,
 ) -> int:
-    """Compare a snapshot with an earlier one; exit 5 when it is worse."""
+    """Compare a snapshot with an earlier one, or two commands; exit 5 when it is worse."""
+    if base_cmd and head_cmd and before is None:
+        from scaledoctor.cli._paired import run_paired
+
+        return run_paired(base_cmd, head_cmd, rounds)
+    if before is None or after is None or base_cmd or head_cmd:
+        hint = "give BEFORE and AFTER, or --base-cmd and --head-cmd"
+        raise ScaledoctorError("gate: nothing to compare", hint)
     from scaledoctor.cli._gate_table import draw
 
     base = _base(context, before, checks_dir)
