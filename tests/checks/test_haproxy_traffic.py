@@ -26,14 +26,14 @@ def crowd(in_hand: float = 2.0, requests: int = 400, **changes: Any) -> list[Ser
 
 @pytest.mark.parametrize(("waiting", "fires"), [(1.0, True), (0.9, False)])
 def test_one_request_that_always_waits_is_a_queue(waiting: float, fires: bool) -> None:
-    assert bool(list(queueing(*seen(*crowd(), waiting=waiting, samples=20)))) is fires
+    assert bool(list(queueing(*seen(*crowd(), waiting=waiting, samples=20), None))) is fires
 
 
 @pytest.mark.parametrize(("in_hand", "fires"), [(9.0, True), (9.1, False)])
 def test_a_tenth_of_the_time_must_be_spent_waiting(in_hand: float, fires: bool) -> None:
     servers = [server("s1", 100, in_hand), server("s2", 100, 9.0)]
     stats, now = seen(*servers, waiting=2.0, samples=10)
-    assert bool(list(queueing(stats, now))) is fires
+    assert bool(list(queueing(stats, now, None))) is fires
 
 
 def test_a_burst_is_no_queue() -> None:
@@ -41,13 +41,13 @@ def test_a_burst_is_no_queue() -> None:
     stats, now = seen(*crowd(), waiting=40.0, samples=20)
     calm = [replace(n, backends={"app": replace(n.backends["app"], queued=0)}) for n in now]
     mixed = [one if i < 9 else other for i, (one, other) in enumerate(zip(now, calm, strict=True))]
-    assert not list(queueing(stats, Window.of(*mixed)))
-    assert list(queueing(stats, Window.of(*list(now)[:10], *calm[10:])))
+    assert not list(queueing(stats, Window.of(*mixed), None))
+    assert list(queueing(stats, Window.of(*list(now)[:10], *calm[10:]), None))
 
 
 def test_the_wait_is_told_and_points_at_the_backend() -> None:
     """8 wait at 80 requests per second: a tenth of a second each; they are served in 50 ms."""
-    found = only(list(queueing(*seen(*crowd(), waiting=8.0))))
+    found = only(list(queueing(*seen(*crowd(), waiting=8.0), None)))
     assert found.subject == "app"
     assert "about 100 ms each, and are served in 50 ms" in found.summary
     assert found.severity is Severity.HIGH
@@ -77,7 +77,7 @@ def test_a_low_maxconn_is_named_while_the_servers_are_quick() -> None:
 )
 def test_a_queue_with_another_cause_is_not_the_limits(servers: list[Server]) -> None:
     stats, now = seen(*servers, waiting=8.0)
-    assert list(queueing(stats, now))
+    assert list(queueing(stats, now, None))
     assert not list(server_maxconn(stats, now))
 
 
@@ -198,16 +198,30 @@ def test_haproxys_own_errors_are_those_of_no_server(own: int, fires: bool) -> No
     assert bool(list(own_errors(stats, now))) is fires
 
 
+def test_more_servers_where_the_database_was_looked_at() -> None:
+    """12 requests for two servers of 2: 15 would need 8; nobody knows more without a database."""
+    full = [server(f"s{i}", 100, 2.0, limit=2) for i in (1, 2)]
+    window = seen(*full, waiting=8.0)
+    known = only(list(queueing(*window, still(samples=21))))
+    assert [fix.title for fix in known.fixes] == [
+        "Scale out: 8 servers in backend app instead of 2"
+    ]
+    assert "server NEW ADDRESS:PORT check maxconn 2" in known.fixes[0].commands
+    blind = only(list(queueing(*window, None)))
+    assert "scan it together" in blind.fixes[0].title
+    assert blind.fixes[1:] == known.fixes
+
+
 def test_requests_that_queue_in_vain_are_told_by_the_queue_alone() -> None:
     """10 wait for two servers; the 503 are its end. 504 beside them are told all the same."""
     full = [server(f"s{i}", 100, 2.0, limit=2) for i in (1, 2)]
     stats, now = seen(*full, waiting=10.0, requests=300, errors=100, failed_connects=100)
     assert not list(own_errors(stats, now))
-    queue = only(list(queueing(stats, now)))
+    queue = only(list(queueing(stats, now, None)))
     assert "100 of 300 got 503" in queue.summary
     assert queue.impact == pytest.approx(10 / 14)
     refused = seen(*full, waiting=1.0, requests=300, errors=250, failed_connects=250)
-    assert only(list(queueing(*refused))).impact == pytest.approx(250 / 300)
+    assert only(list(queueing(*refused, None))).impact == pytest.approx(250 / 300)
     late = [server("s1", 100, 2.0, limit=2), server("s2", 100, 2.0, limit=2, failed_answers=50)]
     both = seen(*late, waiting=10.0, requests=300, errors=150, failed_connects=100)
     found = only(list(own_errors(*both)))

@@ -20,6 +20,7 @@ from scaledoctor_checks.host._groups import groups, starved
 from scaledoctor_checks.host.application import cpu_application
 from scaledoctor_checks.host.cpu import cpu, steal
 from scaledoctor_checks.host.other_process import cpu_other_process
+from tests.checks.pool_facts import config
 
 TWO = HostInfo(cores=2, memory=8 << 30, container=False)
 SECONDS = 10.0
@@ -227,7 +228,7 @@ def test_a_quota_explains_starvation_without_a_culprit() -> None:
 def test_the_application_fills_the_machine(cores: float, named: bool) -> None:
     """Half of the cores, all full, and a connection to the database."""
     app = process(30, "gunicorn", cores, peers=[25432])
-    found = list(cpu_application(TWO, FULL, table(POSTGRES, app)))
+    found = list(cpu_application(TWO, FULL, table(POSTGRES, app), None))
     assert [f.subject for f in found] == (["gunicorn"] if named else [])
     assert all("other machines" in f.fixes[0].title for f in found)
 
@@ -244,17 +245,26 @@ def test_the_application_fills_the_machine(cores: float, named: bool) -> None:
 )
 def test_one_hot_core_asks_for_more_processes(app: Process, named: bool) -> None:
     """One thread at its limit while the machine has room; only of the service."""
-    found = list(cpu_application(TWO, times(1.3, 1), table(POSTGRES, app)))
+    found = list(cpu_application(TWO, times(1.3, 1), table(POSTGRES, app), None))
     assert bool(found) is named
     assert all("more processes" in f.fixes[0].title for f in found)
     assert not any(f.explains for f in found)
+
+
+def test_a_hot_pgbouncer_is_named_once() -> None:
+    """By pgbouncer.one-core where its console is looked at, else here."""
+    hot = table(POSTGRES, process(30, "pgbouncer", 0.99, peers=[25432], thread=0.99))
+    assert [f.subject for f in cpu_application(TWO, times(1.3, 1), hot, None)] == [
+        "pgbouncer, one core"
+    ]
+    assert not list(cpu_application(TWO, times(1.3, 1), hot, config()))
 
 
 def test_a_load_generator_on_one_core_is_left_alone() -> None:
     """It talks to the application and not to the database: its core is not the service's."""
     app = process(30, "gunicorn", 0.1, peers=[25432], serves=[8000])
     load = process(40, "python3 load.py", 0.99, peers=[8000])
-    assert list(cpu_application(TWO, times(1.3, 1), table(POSTGRES, app, load))) == []
+    assert list(cpu_application(TWO, times(1.3, 1), table(POSTGRES, app, load), None)) == []
 
 
 @pytest.mark.parametrize(

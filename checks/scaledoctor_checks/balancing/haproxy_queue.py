@@ -5,11 +5,20 @@ from math import ceil
 
 from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Severity, Step, Window, check
 from scaledoctor.sources.haproxy import HaproxyNow, HaproxyStats
+from scaledoctor.sources.postgres import Activity
 from scaledoctor_checks.balancing._balance import laggards
 from scaledoctor_checks.balancing._bounded import bounded
 from scaledoctor_checks.balancing._haproxy import SOURCE, Group, Traffic, traffic
 from scaledoctor_checks.balancing._haproxy_words import milliseconds, runtime, setting
 
+FIND = Fix(
+    "Find what the servers wait for, and scan it together with HAProxy",
+    ("scaledoctor scan --haproxy ... --dsn ... --pgbouncer ...",),
+    language="shell",
+    risk="none",
+    verify="the chain under this finding goes on to the tier that is full",
+    undo="none needed",
+)
 WAITING, SHARE, QUEUEING = 1.0, 0.1, 0.5
 """Mean waiting requests, their share of all in the backend, and share of the samples with a queue
 from which there is a queue: single requests wait for a moment wherever a limit is in use."""
@@ -26,6 +35,7 @@ def queues(
 def queueing(
     stats: Window[HaproxyStats],
     now: Window[HaproxyNow],
+    activity: Window[Activity] | None,
     /,
     *,
     waiting: float = WAITING,
@@ -39,18 +49,22 @@ def queueing(
     ``waiting``, with ``share`` of the time of all requests in the backend, in half of the
     samples. High when they wait for ``half`` of their time. A wait is waiting requests over
     requests per second (Little's law), since HAProxy's own qtime covers the last 1,024 requests.
-    Fix: what makes the servers slow, else more of them, else a higher maxconn.
+    Fix: what makes the servers slow; where the database was looked at and holds nothing up, more
+    of them.
     When to ignore: when maxconn keeps a server alive that would break with more; a queue is
     what it is for.
     References: HAProxy, configuration manual, "maxconn" (server) and "timeout queue".
     """
     found = traffic(stats, now)
     yield from bounded(
-        _queue(group, found, share, half) for group in found.groups if queues(group, waiting, share)
+        _queue(group, found, share, half, looked=activity is not None)
+        for group in found.groups
+        if queues(group, waiting, share)
     )
 
 
-def _queue(group: Group, all_of_it: Traffic, share: float, half: float) -> Finding:
+def _queue(group: Group, all_of_it: Traffic, share: float, half: float, *, looked: bool) -> Finding:
+    """``looked`` says that the database was: then nothing below holds the servers up."""
     wait, service = _per_request(group, all_of_it.seconds)
     refused = min(group.own_errors, group.grown["failed_connects"])
     name = group.row.name
@@ -73,25 +87,28 @@ def _queue(group: Group, all_of_it: Traffic, share: float, half: float) -> Findi
             Evidence("time of a request at its server", service, "s", None, "Little's law"),
             Evidence("refused by HAProxy", refused, f"of {group.requests:.0f}", None, SOURCE),
         ),
-        fixes=(
-            Fix(
-                "Find what the servers wait for, and scan it together with HAProxy",
-                ("scaledoctor scan --haproxy ... --dsn ... --pgbouncer ...",),
-                language="shell",
-                risk="none",
-                verify="the chain under this finding goes on to the tier that is full",
-                undo="none needed",
-            ),
-            setting(
-                f"Add a server to backend {name}",
-                (f"# in backend {name}", "server NEW ADDRESS:PORT check maxconn N"),
-                risk="the tiers below get that much more at once",
-                verify=runtime("show stat") + f" | grep ^{name},  # qcur",
-            ),
-        ),
+        fixes=(_more(group),) if looked else (FIND, _more(group)),
         waits_for={group.key: 1.0},
         impact=max(all_of_it.held(group.waiting), all_of_it.lost(refused)),
     )  # fmt: skip
+
+
+def _more(group: Group) -> Fix:
+    """Servers for what is in hand and waiting, a quarter on top, at what each may have at once."""
+    name, now = group.row.name, max(1, group.usable)
+    each = max(1.0, (group.row.limit or group.in_flight) / now)
+    wanted = max(now + 1, ceil(group.work * 1.25 / each))
+    return setting(
+        f"Scale out: {wanted} servers in backend {name} instead of {now}",
+        (
+            f"# {group.work:.0f} requests in hand or waiting x 1.25, {each:.0f} at once in each "
+            f"server: {wanted}",
+            f"# in backend {name}, for each new one:",
+            f"server NEW ADDRESS:PORT check maxconn {each:.0f}",
+        ),
+        risk="the tiers below get that much more at once; it needs sessions that all servers share",
+        verify=runtime("show stat") + f" | grep ^{name},  # qcur falls",
+    )
 
 
 def _per_request(group: Group, seconds: float) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Severity, Step, Window, check
 from scaledoctor.sources.host import CpuTimes, HostInfo, Processes
+from scaledoctor.sources.pgbouncer import PoolerConfig
 from scaledoctor_checks.host._groups import SERVICE, Group, groups
 from scaledoctor_checks.host._use import QUEUE, Busy, busy, capacity
 
@@ -17,6 +18,7 @@ def cpu_application(
     info: HostInfo,
     window: Window[CpuTimes],
     processes: Window[Processes],
+    pooler: PoolerConfig | None,
     /,
     *,
     full: float = 0.9,
@@ -31,7 +33,7 @@ def cpu_application(
     How measured: processes that hold connections to the database, or talk to such processes,
     use ``share`` of the cores while all are ``full`` and tasks queue; or one that is itself
     connected uses ``one_core`` of a single core, all that one thread can have, while other cores
-    are idle.
+    are idle. PgBouncer is left to pgbouncer.one-core where its console is looked at.
 
     Fix: one hot core: more processes. All cores: more instances behind the balancer, on other
     machines; profile the hottest route.
@@ -46,6 +48,8 @@ def cpu_application(
     for group in groups(processes):
         if not group.client or group.label == "postgres":
             continue
+        if pooler is not None and group.label == "pgbouncer":
+            continue  # pgbouncer.one-core names it, with what PgBouncer itself knows
         if used.full(info.cores, full):
             if group.cores >= share * usable:
                 yield _all_cores(group, used, usable, share)

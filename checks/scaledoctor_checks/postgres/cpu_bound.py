@@ -109,6 +109,9 @@ def _taken(
 
 
 def _fixes(heaviest: list[Heavy], major: int) -> tuple[Fix, ...]:
-    title = "Take work off the cores: the heaviest statement first, then cache or replica"
+    title = (
+        "Take work off the cores instead of more instances in front of them: the heaviest "
+        "statement, then a cache or replica"
+    )
     verify = "scaledoctor scan again: host.cpu below 80 %"
     return tuple(f for one in heaviest[:1] for f in plan_fix(title, one.query, major, verify))
