@@ -98,9 +98,17 @@ def _run(
         several: Iterable[Any] = given if isinstance(given, Iterable) else [given]
         for item in several:
             if item is not None:
-                _keep(plugin, item, where, result)
+                _keep(plugin, _placed(item, record), where, result)
     result.looked[where] += notes == len(result.skips) + len(result.failures)
     return len(result.findings) + len(result.uses) - before
+
+
+def _placed(item: Any, record: Record | None) -> Any:
+    """A finding about another machine says which one it is."""
+    names = record.reach.machines if record else ()
+    if isinstance(item, Finding) and names and HERE not in names:
+        return replace(item, summary=f"{names[0]}: {item.summary}")
+    return item
 
 
 def _keep(

@@ -52,7 +52,7 @@ class Reach:
     ("slots", "auth", "dns", "tls", "timeout", "refused", ...) and ``code`` the system's own.
     ``local_port`` is the target's port when it is on this machine. ``machine`` is the name of the
     target's machine, ``machines`` are all names of the one that the target tells about, where
-    that is what it is for.
+    that is what it is for; the first one is for people.
     """
 
     ok: bool

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scaledoctor.examine import _value
+from scaledoctor.examine import _value, examine
 from scaledoctor.needs import Need, Shape
 from scaledoctor.registry import load
 from scaledoctor.snapshot import Record, Snapshot
-from scaledoctor.sources.host import HostInfo, Processes
+from scaledoctor.sources.host import HostInfo, Memory, Processes
 from scaledoctor.targets import HOST, Reach, Target, targets
 
 REGISTRY = load()
@@ -90,3 +90,14 @@ def test_those_that_tell_about_a_machine_know_the_others() -> None:
     _, database, exporter = targets(given, {})
     assert (database.names, exporter.names) == ((), ("db1",))
     assert exporter.name == "node-exporter:10.0.0.5"
+
+
+@pytest.mark.parametrize(("names", "shown"), [(("db1", "10.0.0.5"), "db1: "), (("localhost",), "")])
+def test_a_finding_says_which_machine_it_is_about(names: tuple[str, ...], shown: str) -> None:
+    """The first of its names; ours needs none."""
+    full = (0.0, Memory(100, 1, 0, 0, 0, 0))
+    record = Record("node-exporter:x", "node-exporter", "", True,
+                    Reach(True, 0.0, machines=names), {"Memory": (full,)})  # fmt: skip
+    seen = examine(Snapshot(1, "", datetime.now(UTC), 1.0, 1.0, (record,)), REGISTRY)
+    (found,) = [f for f in seen.findings if f.check == "host.memory-pressure"]
+    assert found.summary.startswith(f"{shown}1% of memory is available")

@@ -16,7 +16,7 @@ MOST = 10
 
 
 async def names(host: str, others: Iterable[str], series: Series) -> tuple[str, ...]:
-    """Every name of the machine that these series tell about.
+    """Every name of the machine that these series tell about; the first one is for people.
 
     ``host`` is where the exporter was reached, or is scraped by others; ``others`` are the
     machines of the other targets: those with an address in common are this one. A loopback
@@ -25,14 +25,15 @@ async def names(host: str, others: Iterable[str], series: Series) -> tuple[str, 
     import asyncio
 
     nodename = series.label("node_uname_info", "nodename")
-    found = {nodename, *((HERE,) if _is_ours(series) else ())} - {""}
+    found: set[str] = set()
     if host and not is_loopback(host):
         asked = [host, *list(dict.fromkeys(o for o in others if o and o != HERE))[:MOST]]
         known = await asyncio.gather(*map(_addresses, asked))
         mine = known[0]
         found |= {host, *mine}
         found |= {name for name, theirs in zip(asked, known, strict=True) if mine & theirs}
-    return tuple(sorted(found))
+    first = (*((HERE,) if _is_ours(series) else ()), *((nodename,) if nodename else ()))
+    return (*first, *sorted(found - {*first}))
 
 
 def is_loopback(host: str) -> bool:
