@@ -22,6 +22,7 @@ def demo(
       connection-leak      a program never closes its connections
       ddl-queue            a schema change queues behind a report
       missing-index        an index is dropped that a page lives on
+      n-plus-one           a page asks for each row of its list by itself
       pool-too-small       a pool of 2 before a database with room (PgBouncer)
       slow-backend         one of three instances is slow (HAProxy)
       backend-down         two of three instances are gone (HAProxy)

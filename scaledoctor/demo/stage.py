@@ -87,8 +87,11 @@ class Stage:
         return LoadPlan(self.shop.url, 0 if quiet else clients, seconds, think, mix, names.seed)
 
     def scan(self, window: float, observer: Observer = lambda *_: None) -> Report:
-        """Look at every tier and at this host."""
-        return scan(targets(self.tiers.targets, {}), self.registry, Redactor(), window, observer)
+        """Look at every tier and at this host, and into a log that has every statement."""
+        given = dict(self.tiers.targets)
+        if "log_min_duration_statement" in self.fault.settings:
+            given["log"] = [str(self.server.log)]
+        return scan(targets(given, {}), self.registry, Redactor(), window, observer)
 
     def work(self, kind: str, *, program: Path = WORKER, **plan: object) -> Child:
         """Start a process of the fault that lives as long as the stage; wait until it is ready."""

@@ -103,6 +103,13 @@ def test_wide_gaps_are_suspected() -> None:
     assert (one.kind, "sqlcommenter" in one.fixes[0].title) == (Kind.RISK, True)
 
 
+def test_small_suspicions_are_silent() -> None:
+    """Ordinary traffic on a shared session looks like it now and then."""
+    assert not found(grade=1, calls=49, seconds=0.49)
+    assert found(grade=1, calls=50, seconds=0.49)
+    assert found(grade=1, calls=49, seconds=0.5)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [({"pattern": Pattern.WRITES}, "writes row by row"),

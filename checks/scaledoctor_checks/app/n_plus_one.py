@@ -34,6 +34,7 @@ def n_plus_one(
     high_time: float = 0.25,
     long: int = 100,
     pipelined: float = 0.0001,
+    notable: float = 0.05,
 ) -> Iterator[Finding]:
     """A page asks the database again for each row of a list (N+1).
 
@@ -49,8 +50,9 @@ def n_plus_one(
     ``pipelined`` seconds apart: their driver sends them together. Medium from ``medium_calls`` of
     all statements, ``medium_time`` of the database's time or ``long`` per request, high from
     ``high_calls`` or ``high_time``; low below ``fewest`` executions in all, and for writes.
-    Suspected only, as a risk, where several clients share a session through a pooler and nothing
-    tells their statements apart. Thresholds: Sentry and Scout begin at 5; cost and pauses are
+    Suspected only, as a risk from ``notable`` of all statements or time, where pauses are long, or
+    several clients share a session through a pooler and nothing tells their statements apart.
+    Thresholds: Sentry and Scout begin at 5; cost and pauses are
     those that tell 49 repeated statements from 20 look-alikes in logs of several ORMs.
     Fix: load the rows together with their list, in the ORM's own words; the statement that asks
     for all at once.
@@ -68,6 +70,8 @@ def n_plus_one(
         if one.pattern in MINOR and one.waited < pipelined * one.calls:
             continue
         suspected = one.grade == Confidence.LOW or (pooled and not one.sure)
+        if suspected and max(share_calls, share_time or 0.0) < notable:
+            continue
         large = share_calls >= high_calls or (share_time or 0.0) >= high_time
         some = share_calls >= medium_calls or (share_time or 0.0) >= medium_time
         severity = Severity.HIGH if large else Severity.MEDIUM

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, parse_qs
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
+from scaledoctor.demo.shop.listing import newest
 from scaledoctor.demo.shop.names import Names
 from scaledoctor.demo.shop.store import Store
 
@@ -49,6 +50,8 @@ def answer(
             return {"page": store.page(int(key), lambda: _made(pool, names, int(key)))}
         case ["GET", "customer", key, "orders"] if key.isdigit():
             work = _customer_orders(names, int(key))
+        case ["GET", "orders"]:
+            work = newest(names)
         case ["POST", "order"]:
             with pool.connection() as connection:
                 placed = _order(names, *_keys(url.query))(connection)

@@ -1,9 +1,9 @@
 """The shop's HTTP service: ``python -m scaledoctor.demo.shop.service --config JSON``.
 
 ``GET /health``, ``GET /ready``, ``GET /product/ID``, ``GET /product/ID/page``,
-``GET /customer/ID/orders`` and ``POST /order?customer=ID&product=ID``, all answered in JSON. When
-the database does not answer the reply is 503 with the reason in one line; of the two for health
-checks ``/ready`` asks it too.
+``GET /customer/ID/orders``, ``GET /orders`` and ``POST /order?customer=ID&product=ID``, all
+answered in JSON. When the database does not answer the reply is 503 with the reason in one line; of
+the two for health checks ``/ready`` asks it too.
 """
 
 import argparse
