@@ -43,6 +43,6 @@ FAULT = Fault(
     topology=Topology(cache=ROOM, queue=()),
     prepare=too_few_workers.prepare,
     pace=Pace(clients=8, think_ms=50.0, mix=mix),
-    window=10.0,
+    window=12.0,
     warm=4.0,
 )

@@ -89,7 +89,7 @@ FAULT = Fault(
     prepare=prepare,
     pace=Pace(clients=8, think_ms=50.0, mix=mix),
     settle=6.0,
-    window=10.0,
+    window=12.0,
     hurts=None,
     waiting=waiting,
 )
