@@ -23,10 +23,8 @@ _TOKENS = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_LISTS = re.compile(
-    rb"\b(in|values)\s*\(\s*(?:[-+]?\s*\?\s*,?\s*)+\)(?:\s*,\s*\(\s*(?:[-+]?\s*\?\s*,?\s*)+\))*",
-    re.I,
-)
+_LIST = rb"\( ?(?:[-+]?+ ?+\?(?: ?, ?)?+)++ ?\)"  # possessive, so that it takes linear time
+_LISTS = re.compile(rb"\b(in|values) ?%s(?: ?, ?%s)*+" % (_LIST, _LIST), re.I)
 _SIGN = re.compile(rb"([=(,<>+*/%|-] ?)[-+] ?\?")
 _SPACE = re.compile(rb"\s+")
 _CLASSES = bytes.maketrans(
