@@ -9,6 +9,7 @@ from scaledoctor.targets.address import file_target, socket_or_url_target, url_t
 from scaledoctor.targets.brokers import rabbitmq_target, sqs_target
 from scaledoctor.targets.dsn_file import postgres_file_target
 from scaledoctor.targets.machines import node_exporter_target, prometheus_target, with_others
+from scaledoctor.targets.mysql import mysql_target
 from scaledoctor.targets.postgres import (
     is_postgres,
     libpq_target,
@@ -55,6 +56,13 @@ OPTIONS: tuple[Option, ...] = (
         "FILE",
         "The same, read from a file that only you can read; - is stdin.",
         postgres_file_target,
+    ),
+    Option(
+        "mysql",
+        "DSN",
+        "MySQL or MariaDB (mysql://user:password@host:3306/database, or "
+        "mysql://user@/?unix_socket=/path); wants pip install 'scaledoctor[mysql]'.",
+        mysql_target,
     ),
     Option("pgbouncer", "DSN", "PgBouncer's console, as one of its stats_users.", pgbouncer_target),
     _file("pgbouncer-ini", "PgBouncer's configuration."),

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 HEAVY = (
-    "asyncio", "httpx", "msgspec", "postgast", "psutil", "psycopg", "pydantic", "redis", "rich",
-    "sqlglot",
+    "asyncio", "httpx", "msgspec", "postgast", "psutil", "psycopg", "pydantic", "pymysql", "redis",
+    "rich", "sqlglot",
 )  # fmt: skip
 
 SCRIPT = """
