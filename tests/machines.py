@@ -22,15 +22,22 @@ scrape_configs:
 
 
 @contextmanager
-def node_exporter(*flags: str) -> Iterator[int]:
-    """Debian's node_exporter of this machine; its port."""
+def node_exporter(*flags: str, name: str = "") -> Iterator[int]:
+    """Debian's node_exporter of this machine; its port.
+
+    With a name it runs where the machine is called so, which takes root and util-linux.
+    """
     with needs_servers():
         binary = program(EXPORTER, install_line=f"apt-get install {EXPORTER}")
-    account, port = unprivileged("node"), free_port()
+    account, port = None if name else unprivileged("node"), free_port()
+    renamed: list[str | Path] = []
+    if name:
+        unshare = program("unshare", install_line="apt-get install util-linux")
+        renamed = [unshare, "--uts", "sh", "-c", f'hostname {name}; exec "$@"', "sh"]
     with (
         workspace("node", account) as folder,
         child(
-            [binary, f"--web.listen-address=127.0.0.1:{port}", *flags],
+            [*renamed, binary, f"--web.listen-address=127.0.0.1:{port}", *flags],
             folder=folder,
             account=account,
             ready=lambda: accepts(port),

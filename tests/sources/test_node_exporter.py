@@ -7,11 +7,14 @@ from contextlib import ExitStack
 import pytest
 
 from scaledoctor.collect import collect
+from scaledoctor.demo.servers import PostgresServer
 from scaledoctor.demo.servers.child import free_port
 from scaledoctor.errors import ScaledoctorError, Unavailable
-from scaledoctor.examine import examine
+from scaledoctor.examine import _value, examine
+from scaledoctor.needs import Need, Shape
 from scaledoctor.redact import Redactor
 from scaledoctor.sources._http import Answer as Reply
+from scaledoctor.sources.host import HostInfo
 from scaledoctor.sources.node_exporter import _machine
 from scaledoctor.sources.node_exporter._series import Series
 from scaledoctor.sources.node_exporter.probes import HIDDEN
@@ -200,3 +203,20 @@ def test_urls_that_cannot_be_used(option: str, url: str) -> None:
         targets({option: (url,)}, {})
     assert str(caught.value).startswith(f"--{option}")
     assert "p/ss" not in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.live
+@pytest.mark.skipif(os.geteuid() != 0, reason="a machine of another name takes root")
+def test_a_database_is_judged_on_the_machine_that_its_name_says(shop: PostgresServer) -> None:
+    """The exporter tells another name than ours, the DSN the same: they belong together."""
+    dsn = f"host=db1 hostaddr=127.0.0.1 port={shop.port} user=watcher dbname=shop"
+    with node_exporter(name="db1") as port:
+        given = {"dsn": (dsn,), "node-exporter": (f"http://127.0.0.1:{port}",)}
+        snapshot = collect(targets(given, {}), plugins(), Redactor(), 1.0)
+    host, database, exporter = snapshot.records
+    assert exporter.reach.machines == ("db1",)
+    wanted = Need("info", HostInfo, Shape.LATEST, optional=False)
+    info = _value(wanted, database, snapshot, plugins())
+    assert isinstance(info, HostInfo)
+    assert info.machine == "db1"
+    assert host.samples["HostInfo"][-1][1].machine == ""
