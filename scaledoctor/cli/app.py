@@ -15,6 +15,7 @@ from scaledoctor.cli.config import config_app
 from scaledoctor.cli.demo import demo
 from scaledoctor.cli.explain import explain
 from scaledoctor.cli.gate import baseline_app, gate
+from scaledoctor.cli.init import init
 from scaledoctor.cli.logs import logs
 from scaledoctor.cli.scan import scan
 from scaledoctor.errors import Exit
@@ -33,6 +34,7 @@ app.command()(exits(takes_targets(collect)))
 app.command()(exits(explain))
 app.command()(exits(demo))
 app.command()(exits(gate))
+app.command()(exits(init))
 app.command()(exits(logs))
 app.add_typer(checks_app, name="checks")
 app.add_typer(baseline_app, name="baseline")

@@ -10,18 +10,16 @@ from scaledoctor.targets import OPTIONS
 def schema() -> str:
     """Return it as text, with a newline at its end."""
     text = {"type": "string", "minLength": 1}
-    place = {"anyOf": [text, _object({"url": text, "name": text}, ("url",))]}
+    target = {"anyOf": [text, _object({"url": text, "name": text}, ("url",))]}
+    place = {"$ref": "#/$defs/target"}
+    several = {"anyOf": [place, {"type": "array", "items": place}]}
     scan = {
         "window": {"type": "number", "minimum": 0, "maximum": 600},
         "fail-on": {"enum": list(FAIL_ON)},
         "strict": {"type": "boolean"},
     }
     targets = {
-        option.name: {
-            "description": option.help,
-            "anyOf": [place, {"type": "array", "items": place}],
-        }
-        for option in OPTIONS
+        option.name: {"description": option.help, "$ref": "#/$defs/targets"} for option in OPTIONS
     }
     ignore = {
         "check": text,
@@ -33,6 +31,7 @@ def schema() -> str:
     found = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "scaledoctor.toml",
+        "$defs": {"target": target, "targets": several},
         **_object(
             {
                 "scan": _object(scan),

@@ -102,3 +102,16 @@ def test_a_password_on_the_command_line_is_warned_of(cli: Cli) -> None:
     done = cli("scan", "--window", 0, "--dsn", nobody())
     assert "--dsn holds a password" in done.err
     assert "s3cret" not in done.err
+
+
+def test_init_writes_a_file_once(cli: Cli, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scan can use it as it is; a file that is there is never replaced."""
+    monkeypatch.setenv("SHOP_DB", dsn)
+    done = cli("init")
+    assert (done.code, done.out) == (0, "")
+    assert done.err == "wrote scaledoctor.toml: 1 target; read it, then: scaledoctor scan\n"
+    assert json.loads(cli("scan", "--window", 0, "-o", "json").out)["targets"][1]["ok"] is True
+    again = cli("init")
+    assert (again.code, again.err.count("\n")) == (2, 1)
+    assert "is there already" in again.err
+    assert 'dsn = [\n  "${SHOP_DB}",  # environment\n]' in cli("init", "-o", "-").out
