@@ -24,9 +24,8 @@ from scaledoctor.redact import Redactor
 from scaledoctor.registry import Registry, load
 from scaledoctor.snapshot import Snapshot, dumps, loads
 from scaledoctor.targets import targets
+from tests import web
 from tests.servers import needs_servers
-
-MEMBER = Path(__file__).with_name("member.py")
 
 
 @dataclass
@@ -41,8 +40,9 @@ class Members:
         port = port or free_port()
         mine = self.stack.enter_context(ExitStack())
         folder = mine.enter_context(workspace("member"))
-        command = (sys.executable, "-I", "-S", MEMBER, str(port), str(delay), str(status))
+        command = (sys.executable, "-I", "-S", web.__file__, "serve", str(port))
         mine.enter_context(child(command, folder=folder, ready=lambda: accepts(port)))
+        web.change(port, delay=delay, status=status)
         self.running[port] = mine
         return port
 

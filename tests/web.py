@@ -1,6 +1,7 @@
 """Small web servers to balance, and clients that ask for them, each in a process of its own.
 
 ``python web.py serve PORT...`` and ``python web.py ask JSON`` are what the children run.
+``/health`` has a status of its own: an application that fails is not a server that is down.
 """
 
 import asyncio
@@ -53,6 +54,8 @@ class Site:
                 status = await self.answer(request.split(b" ", 2)[1].decode())
                 writer.write(f"HTTP/1.1 {status} x\r\nContent-Length: 2\r\n\r\nok".encode())
                 await writer.drain()
+                if b"\r\nconnection: close" in request.lower():
+                    break
         writer.close()
 
 
@@ -94,6 +97,15 @@ def ask(plan: dict[str, Any]) -> None:
     print(json.dumps(seen), flush=True)  # noqa: T201  the result
 
 
+def change(port: int, **how: float) -> None:
+    """Change how the server on that port behaves."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    words = "&".join(f"{name}={value}" for name, value in how.items())
+    connection.request("GET", f"/-/set?{words}")
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
 @dataclass(frozen=True)
 class Sites:
     """Running web servers by their ports."""
@@ -102,11 +114,7 @@ class Sites:
 
     def set(self, number: int, **how: float) -> None:
         """Change how the server of that number behaves, from 0."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports[number], timeout=10)
-        words = "&".join(f"{name}={value}" for name, value in how.items())
-        connection.request("GET", f"/-/set?{words}")
-        assert connection.getresponse().status == 200
-        connection.close()
+        change(self.ports[number], **how)
 
     def lines(self, *more: str, check: str = "check inter 100ms") -> list[str]:
         """A server line for each, s1 first, with ``more`` of its own at its end."""

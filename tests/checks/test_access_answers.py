@@ -65,6 +65,14 @@ def test_who_made_the_errors(counts: dict[str, Any], words: str, fix: str) -> No
     assert fix in found.fixes[0].title
 
 
+@pytest.mark.parametrize(("waited", "queues"), [(0.11 * 11, True), (0.09 * 11, False)])
+def test_errors_of_a_queue(waited: float, queues: bool) -> None:
+    """1,000 requests take 11 s; a tenth of that in the balancer's queue is the edge."""
+    found = only(list(errors(log(route(errors=100), waited=waited))))
+    assert ("1 ms in the balancer's queue" in found.summary) is queues
+    assert ("queue in vain" in found.fixes[0].title) is queues
+
+
 def test_a_log_without_upstream_status_does_not_tell_who() -> None:
     found = only(errors(log(route(errors=30), answers=False)))
     assert "does not tell who made them" in found.summary

@@ -17,6 +17,7 @@ def errors(
     high: float = 0.05,
     route_share: float = 0.25,
     fewest: int = 10,
+    queued: float = 0.1,
 ) -> Iterator[Finding]:
     """Clients get answers of 500 and above.
 
@@ -25,7 +26,8 @@ def errors(
     as awesome-prometheus-alerts and Netdata warn between 1 and 5 %; high from ``high``. A single
     route fires at ``route_share`` of its own with ``fewest`` errors. An error is the upstream's
     when its status is in the log, nobody's when the upstream gave no valid answer (502, 504, a
-    broken connection), else the balancer's.
+    broken connection), else the balancer's. Those come from a queue when requests spend ``queued``
+    of their time in the balancer's, which HAProxy's log tells.
     Fix: by who made them.
     When to ignore: a probe that means to fail.
     References: nginx manual, $upstream_status; HAProxy manual, "Session state at disconnection".
@@ -48,7 +50,7 @@ def errors(
         summary=(
             f"{total} of {requests} requests {span(log)} failed ({total / requests:.1%})"
             + (f", {worst.errors} of them {worst.name}" if worst else "")
-            + f": {_makers(log)}"
+            + f": {_makers(log)}{_waited(log, queued)}"
         ),
         severity=severity,
         evidence=(
@@ -62,7 +64,7 @@ def errors(
                 if route.errors
             ),
         ),
-        fixes=(_look(log),),
+        fixes=(_look(log, queues=bool(_waited(log, queued))),),
         impact=total / requests,
     )  # fmt: skip
 
@@ -86,6 +88,15 @@ def _makers(log: AccessLog) -> str:
     return ", ".join(f"{n} {text}" for n, text in sorted(words, reverse=True) if n)
 
 
+def _waited(log: AccessLog, queued: float) -> str:
+    """How long requests stand in the balancer's queue; empty when that is little of their time."""
+    seconds = sum(route.seconds for route in log.routes)
+    if not seconds or log.waited < queued * seconds:
+        return ""
+    each = milliseconds(log.waited / max(1, log.requests))
+    return f"; a request waits {each} in the balancer's queue"
+
+
 def _by_maker(log: AccessLog) -> Iterator[Evidence]:
     if log.answers:
         for name, count in zip(
@@ -106,7 +117,7 @@ def _server(log: AccessLog, total: int) -> str:
     return worst.name if clean and worst.tries < 0.8 * sum(s.tries for s in log.servers) else ""
 
 
-def _look(log: AccessLog) -> Fix:
+def _look(log: AccessLog, *, queues: bool) -> Fix:
     answered, unanswered, alone = _counts(log)
     lines: tuple[str, ...]
     if not log.answers or answered >= max(unanswered, alone):
@@ -123,6 +134,12 @@ def _look(log: AccessLog) -> Fix:
                 "# HAProxy: SC no connection, SH no answer in timeout server, PH broken answer",
             ),
         )
+    elif queues:
+        title, lines = (
+            "Requests queue in vain: see what the servers wait for, then give them room",
+            ("scaledoctor scan --haproxy ... --dsn ... --pgbouncer ...",
+             "# then: more servers, or a higher maxconn of each server line"),
+        )  # fmt: skip
     else:
         title, lines = (
             "See which of the balancer's limits refuses the requests",
