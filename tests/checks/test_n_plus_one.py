@@ -74,6 +74,14 @@ def test_what_costs_nothing_is_left_out() -> None:
     assert found(replace(LOG, busy=0.8), seconds=0.004, waited=0.005)
 
 
+def test_lists_of_one_table_are_one_finding() -> None:
+    """Their statements differ, the object does not."""
+    other = replace(ONE, parent="SELECT * FROM orders WHERE status = $1", p95=50)
+    one = only(list(n_plus_one(replace(LOG, found=(ONE, other)))))
+    assert {e.fact: e.value for e in one.evidence}["round trips"] == 600
+    assert "(p95 50)" in one.summary
+
+
 def test_a_log_without_times_goes_by_statements() -> None:
     """SQLAlchemy's echo has none."""
     one = only(found(replace(LOG, busy=0.0), seconds=0.0, waited=0.3))

@@ -4,8 +4,10 @@ import pytest
 
 from scaledoctor.logs.nplusone.found import Found
 from scaledoctor.logs.nplusone.judging import Grade, Pattern
+from scaledoctor.logs.nplusone.report import repeated
 from scaledoctor.logs.sql.calls import Unit
-from tests.logs.streams import CUSTOMER, ORDERS, Stream
+from scaledoctor.redact import Redactor
+from tests.logs.streams import CUSTOMER, ORDERS, Stream, fed
 
 CHILD = b"SELECT * FROM customer WHERE id = ?"
 PARENT = b"SELECT id, customer_id FROM orders WHERE status = ?"
@@ -148,6 +150,17 @@ def test_the_line_of_code_is_the_earliest() -> None:
     one = only(stream)
     assert one.line is not None
     assert one.line[1] == b"app/views.py:12"
+
+
+@pytest.mark.parametrize(("begin", "grade"), [(False, Grade.LOW), (True, Grade.MEDIUM)])
+def test_times_of_whole_seconds_tell_no_gap(begin: bool, grade: Grade) -> None:
+    """A prefix with %t: the transaction alone makes it likely."""
+    stream = Stream().run("SELECT 1", gap=0.0, seconds=0.0)
+    texts = [ORDERS, *(CUSTOMER.format(n) for n in range(6))]
+    stream.run(*(["BEGIN", *texts, "COMMIT"] if begin else texts), gap=0.0, seconds=0.0)
+    stream.rest(1.0).run("SELECT 1", gap=0.0, seconds=0.0, key="s2")
+    told = repeated(fed(stream.calls, stream.templates.names), Redactor(), live=False)
+    assert told.found[0].grade == grade
 
 
 def eager(s: Stream) -> None:

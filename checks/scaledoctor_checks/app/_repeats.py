@@ -1,6 +1,7 @@
 """What the checks on repeated statements share: their words and their fixes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from scaledoctor.logs.nplusone.idioms import idioms
 from scaledoctor.logs.nplusone.judging import Pattern
@@ -121,6 +122,29 @@ def subject(one: Repeated) -> str:
     what = shorten(one.child, 140)
     above = f" for each row of {one.parent_table}" if one.parent_table else ""
     return f"{what}{above}" + (f" in {one.route}" if one.route else "")
+
+
+def merged(found: Sequence[Repeated]) -> list[Repeated]:
+    """One for each subject: lists that differ in their condition alone are the same table's."""
+    by_subject: dict[str, Repeated] = {}
+    for one in found:
+        name = subject(one)
+        first = by_subject.get(name)
+        by_subject[name] = one if first is None else _both(first, one)
+    return list(by_subject.values())
+
+
+def _both(first: Repeated, second: Repeated) -> Repeated:
+    return replace(
+        first,
+        requests=first.requests + second.requests,
+        calls=first.calls + second.calls,
+        p95=max(first.p95, second.p95),
+        most=max(first.most, second.most),
+        seconds=first.seconds + second.seconds,
+        waited=first.waited + second.waited,
+        saved=first.saved + second.saved,
+    )
 
 
 def summary(one: Repeated, share_calls: float, share_time: float | None) -> str:

@@ -8,7 +8,7 @@ from scaledoctor.sdk import Confidence, Evidence, Finding, Kind, Severity, Step,
 from scaledoctor.sources.host import Processes
 from scaledoctor.sources.pgbouncer import PoolerDatabases
 from scaledoctor.sources.postgres import Server
-from scaledoctor_checks.app._repeats import exact, fixes, subject, summary
+from scaledoctor_checks.app._repeats import exact, fixes, merged, subject, summary
 from scaledoctor_checks.postgres._heavy import database_share
 
 SOURCE = "SQL log"
@@ -62,7 +62,7 @@ def n_plus_one(
     """
     pooled = log.pooled or pooler is not None or bool(server and server.pooled)
     cpu = database_share(server, processes) if server and log.live else 0.0
-    for one in log.found:
+    for one in merged(log.found):
         share_calls = one.calls / max(log.statements, 1)
         share_time = one.seconds / log.busy if log.busy else None
         if one.held < cost and (share_time or share_calls) < share:

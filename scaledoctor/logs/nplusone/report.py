@@ -1,7 +1,7 @@
 """What the detector says in the end: the fact that checks read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scaledoctor.logs.nplusone.found import Found
 from scaledoctor.logs.nplusone.fragment import STEP
@@ -86,6 +86,8 @@ def repeated(runs: Runs, redactor: Redactor, *, live: bool) -> RepeatedQueries:
     """Judge what is open and give all that was found; ``runs`` is used up."""
     runs.finish()
     found = [_repeated(one, runs, redactor) for one in runs.found.values()]
+    if _whole_seconds(runs):
+        found = [replace(one, grade=min(one.grade, 1 + one.sure)) for one in found]
     found.sort(key=lambda r: (-r.held, -r.calls, r.child, r.parent, r.route))
     return RepeatedQueries(
         live=live,
@@ -95,6 +97,12 @@ def repeated(runs: Runs, redactor: Redactor, *, live: bool) -> RepeatedQueries:
         pooled=runs.pooled > 0,
         found=tuple(found[:MOST]),
     )
+
+
+def _whole_seconds(runs: Runs) -> bool:
+    """Whether the log's times have no fractions, so that gaps say nothing (a prefix with %t)."""
+    began, latest = runs.began or 0.0, runs.latest
+    return latest > began and began == int(began) and latest == int(latest)
 
 
 def _repeated(one: Found, runs: Runs, redactor: Redactor) -> Repeated:
