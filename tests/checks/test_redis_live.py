@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 import redis as client
 
-from scaledoctor.demo.servers import RedisServer, find_redis, redis
+from scaledoctor.demo.servers import PostgresServer, RedisServer, find_redis, redis
+from scaledoctor.diagnosis import diagnose
 from scaledoctor.model import Finding
 from scaledoctor.report import Report
-from tests.queues.work import report
+from tests.queues.work import look, registry, report
 from tests.servers import missing, needs_servers
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]  # each needs seconds of load
@@ -233,3 +235,63 @@ def test_a_cold_cache_says_nothing(binary: Path) -> None:
         found = report(server.url(), 0.5)
     assert named(found) == []
     assert found.minor == ()
+
+
+def test_a_stampede_from_both_sides(pg18: PostgresServer) -> None:
+    """One page for all; it expires, and twenty load it from the database at once."""
+    with needs_servers(), redis() as server:
+
+        def reader() -> None:
+            options = {"autocommit": True, "connect_timeout": 5}
+            with client.Redis(port=server.port) as r, psycopg.connect(pg18.dsn(), **options) as db:
+                while not ended.is_set():
+                    if r.get("page:home") is None:
+                        db.execute("SELECT 'page', pg_sleep(0.4)")
+                        r.set("page:home", "x", px=3_500)
+                    for _ in range(4):
+                        r.get("page:home")
+                    ended.wait(0.02)
+
+        ended = threading.Event()
+        crowd = [threading.Thread(target=reader, daemon=True) for _ in range(20)]
+        for one in crowd:
+            one.start()
+        try:
+            found = diagnose(look(server.url(), 9.0, dsn=pg18.dsn()), registry())
+        finally:
+            ended.set()
+            for one in crowd:
+                one.join(10)
+    assert not found.errored, found.errored
+    named_here = {d.finding.check: d.finding for d in found.diagnoses}
+    assert "redis.cache-stampede" in named_here, found.skipped
+    assert "pg_sleep" in named_here["redis.cache-stampede"].subject
+
+
+def test_clients_that_wait_for_a_replica_that_is_not_there(binary: Path) -> None:
+    """WAIT for one replica, of which there is none."""
+    with redis(binary=binary) as server, ExitStack() as stack:
+        for _ in range(4):
+            one = stack.enter_context(client.Redis(port=server.port))
+            one.set("a", "b")
+            held = threading.Thread(target=lambda r=one: r.wait(1, 4_000), daemon=True)
+            held.start()
+            stack.callback(held.join, 10)
+        found = report(server.url(), 1.0)
+    assert [f.check for f in named(found)] == ["redis.blocked-clients"]
+
+
+def test_a_big_key_and_keys_that_stay(binary: Path) -> None:
+    """Risks, told by their patterns, and no bottleneck."""
+    words = ("--maxmemory-policy", "volatile-lru")
+    with redis(words, binary=binary) as server, client.Redis(port=server.port) as r:
+        r.hset("cart:all", mapping={str(n): "x" * 200 for n in range(20_000)})
+        for n in range(100):
+            r.set(f"stay:{n}", "x" * 100_000)
+            r.set(f"go:{n}", "x", ex=600)
+        r.config_set("maxmemory", int(r.info("memory")["used_memory"] / 0.9))
+        found = report(server.url(), 0.5)
+    risks = {f.check: f.subject for f in found.risks}
+    assert risks["redis.big-keys"] == "cart:all"
+    assert risks["redis.no-ttl"] == "stay:*"
+    assert named(found) == []

@@ -44,7 +44,7 @@ def cache_stampede(
     activity: Window[Activity] | None,
     /,
     *,
-    least: int = 50,
+    least: int = 10,
     times: float = 5.0,
     share: float = 0.5,
     sessions: int = 4,
