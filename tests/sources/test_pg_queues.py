@@ -6,10 +6,11 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from scaledoctor.demo.servers import PostgresServer
+from scaledoctor.demo.servers import PostgresBinaries, PostgresServer, postgres, standby_of
 from scaledoctor.snapshot import Record
 from scaledoctor.sources.postgres.queues import QueueTables
 from scaledoctor.sources.queues import Queue, Queues
+from tests.servers import StartPgBouncer
 from tests.sources.pg import last, readings, record, run
 from tests.sources.pg_queue_tables import LIBRARIES, OBAN, PGMQ, Library
 
@@ -163,3 +164,24 @@ def test_two_applications_in_one_database(shop: PostgresServer) -> None:
     with database(shop, "queues", OBAN.ddl, OBAN.jobs, ddl) as dsn:
         labels = [q.label for q in last(record(dsn, 0.0), Queues).queues]
     assert sorted(labels) == ["oban mail", "oban mail@other"]
+
+
+@pytest.mark.slow
+def test_on_a_standby(pg_binaries: PostgresBinaries) -> None:
+    """The jobs are there; the register of workers is unlogged, so nothing is said of them."""
+    with (
+        postgres(bindir=pg_binaries.bindir) as primary,
+        database(primary, "queues", OBAN.ddl, OBAN.jobs),
+        standby_of(primary) as standby,
+    ):
+        queue = only(record(standby.dsn(dbname="queues"), 0.0))
+    assert (queue.ready, queue.consumers) == (7, None)
+
+
+def test_through_a_pooler(shop: PostgresServer, start_pgbouncer: StartPgBouncer) -> None:
+    """In transaction mode, each statement with its guards; a large table by its index."""
+    many = "INSERT INTO oban_jobs (queue) SELECT 'mail' FROM generate_series(1, 210000)"
+    with database(shop, "queues", OBAN.ddl, many) as dsn:
+        run(dsn, "ANALYZE oban_jobs")
+        queue = only(record(start_pgbouncer(shop).dsn(dbname="queues"), 0.0))
+    assert (queue.ready, queue.more) == (10_001, True)

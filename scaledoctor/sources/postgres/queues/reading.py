@@ -96,11 +96,17 @@ class _Look:
     async def beside(
         self, query: str, parameters: Mapping[str, Any] | None = None
     ) -> list[dict[str, Any]] | None:
-        """Rows from the tables beside the jobs; None where they are not there or not for us."""
+        """Rows from the tables beside the jobs; None where they are not there or not for us.
+
+        A standby cannot read what is unlogged, as the registers of workers mostly are.
+        """
         names = [n for n in self.family.needs if f".{n} " in f"{query} "]
         if not query or not readable(names, self.table, self.tables):
             return None
-        return await rows_of(self.pg, query, self.table, parameters)
+        try:
+            return await rows_of(self.pg, query, self.table, parameters)
+        except Unavailable:
+            return None
 
 
 def _look(pg: PostgresSession, table: QueueTable, tables: QueueTables) -> _Look:
