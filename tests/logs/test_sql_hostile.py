@@ -4,6 +4,7 @@ import csv
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -22,11 +23,11 @@ LAYOUTS = [STDERR, Layout("csvlog"), Layout("jsonlog")]
 HEAD = b"2026-11-24 10:00:00.100 UTC [7] bob@shop/app "
 PIECES = st.sampled_from(
     [HEAD, b"LOG:  ", b"duration: 1.500 ms", b"  statement: ", b"  execute x: ", b"  plan:\n\t",
-     b"Query Text: ", b"DETAIL:  ", b"STATEMENT:  ", b"parameters: $1 = '", b"'", b'"', b"/*", b"*/",
-     b"--", b"$$", b"\\", b"\0", b"\xff\xfe", b"\r\n", b"\n", b"\n\t", b"{", b"}", b",", b'","',
-     b'{"timestamp":"2026-11-24 10:00:00.100 UTC","error_severity":"LOG","message":"',
+     b"Query Text: ", b"DETAIL:  ", b"STATEMENT:  ", b"parameters: $1 = '", b"'", b'"', b"/*",
+     b"*/", b"--", b"$$", b"\\", b"\0", b"\xff\xfe", b"\r\n", b"\n", b"\n\t", b"{", b"}", b",",
+     b'","', b'{"timestamp":"2026-11-24 10:00:00.100 UTC","error_severity":"LOG","message":"',
      b"SELECT 1", b"IN (1, 2", b"checkpoint complete: wrote 1", b"process 7 still waiting for ",
-     b"automatic vacuum of table \"", b"connection received: ", b"FATAL:  ", "FEHLER:  ".encode()]
+     b"automatic vacuum of table \"", b"connection received: ", b"FATAL:  ", b"FEHLER:  "]
 )  # fmt: skip
 
 
@@ -38,10 +39,8 @@ def test_no_bytes_raise(data: bytes) -> None:
         total.merge(analyze_chunk(data, layout))
         total.finish()
         assert 0 <= total.unread <= total.lines
-    try:
+    with suppress(Unavailable):
         recognise(data.splitlines())
-    except Unavailable as error:
-        assert error.reason
 
 
 @pytest.mark.parametrize(

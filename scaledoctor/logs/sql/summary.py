@@ -155,7 +155,7 @@ def summary(
         format=form,
         live=live,
         first=partial.first,
-        seconds=max(0.0, partial.last - partial.first),
+        seconds=round(max(0.0, partial.last - partial.first), 6),
         lines=partial.lines,
         unread=partial.unread,
         entries=partial.entries,

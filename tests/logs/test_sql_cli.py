@@ -1,0 +1,231 @@
+"""``scaledoctor logs`` as people call it."""
+
+import bz2
+import gzip
+import json
+import lzma
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scaledoctor.cli import main
+from scaledoctor.errors import ScaledoctorError
+from scaledoctor.logs.sql import work
+from scaledoctor.logs.sql.inputs import inputs
+
+HEAD = "2026-11-24 10:{minute:02}:{second:02}.{part:03} UTC [7] bob@shop "
+
+
+def line(number: int, text: str, took: float = 0.3) -> str:
+    head = HEAD.format(minute=number // 60000 % 60, second=number // 1000 % 60, part=number % 1000)
+    return f"{head}LOG:  duration: {took:.3f} ms  statement: {text}\n"
+
+
+def page(start: int) -> str:
+    """A list of ten books, and the author of each."""
+    rows = [line(start, "SELECT id, author_id FROM book ORDER BY id LIMIT 10")]
+    rows += [
+        line(start + 1 + n, f"SELECT name FROM author WHERE id = {start + n}") for n in range(10)
+    ]
+    return "".join(rows)
+
+
+def pages(count: int, start: int = 0, every: int = 1000) -> bytes:
+    return "".join(page(start + n * every) for n in range(count)).encode()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "postgresql.log"
+    file.write_bytes(pages(30))
+    return file
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """The command in this process."""
+    for name, value in {"COLUMNS": "80", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*words: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["scaledoctor", "logs", *map(str, words)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert isinstance(end.value.code, int)
+        return Done(end.value.code, *capfd.readouterr())
+
+    return run
+
+
+Document = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def document(run: Run) -> Document:
+    """What the command says as JSON."""
+
+    def document(*words: object) -> dict[str, Any]:
+        done = run(*words, "-o", "json")
+        assert done.code == 0, done.err
+        found: dict[str, Any] = json.loads(done.out)
+        return found
+
+    return document
+
+
+def test_the_report_at_80_columns(run: Run, path: Path) -> None:
+    done = run(path)
+    text = done.out
+    assert (done.code, done.err) == (0, "")
+    assert max(map(len, text.splitlines())) <= 80
+    assert "n+1 (sure): 10 times in each of 30 requests" in text
+    assert "SELECT name FROM author WHERE id = ?" in text
+    assert "330 statements" in text
+
+
+def test_n_plus_one_fails_a_test_run(run: Run, path: Path, tmp_path: Path) -> None:
+    assert run(path, "--fail-on", "n+1").code == 1
+    quiet = tmp_path / "quiet.log"
+    quiet.write_text("".join(line(n * 900, f"SELECT {n} FROM a") for n in range(20)))
+    assert run(quiet, "--fail-on", "n+1").code == 0
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_packed_logs(document: Document, pack: Callable[[bytes], bytes], path: Path) -> None:
+    packed = path.with_suffix(".packed")
+    packed.write_bytes(pack(path.read_bytes()))
+    assert document(packed)["log"]["calls"] == 330
+
+
+def test_standard_input(path: Path) -> None:
+    command = [sys.executable, "-m", "scaledoctor", "logs", "-", "-o", "json"]
+    done = subprocess.run(command, input=path.read_bytes(), capture_output=True, check=True)
+    assert json.loads(done.stdout)["log"]["calls"] == 330
+
+
+def test_a_folder_in_the_order_of_time(document: Document, path: Path) -> None:
+    """Ten pages in the oldest file, whose name comes last; a file that is no log is left out."""
+    path.with_name("z.log.1.gz").write_bytes(gzip.compress(pages(10, start=-0)))
+    path.with_name("notes.txt").write_text("nothing\n" * 20)
+    path.write_bytes(pages(30, start=600_000))
+    found = document(path.parent)
+    assert (found["log"]["calls"], found["log"]["seconds"]) == (440, 629.01)
+    assert "notes.txt" in str(found["notes"])
+    opened = inputs([str(path.parent)], None, print)
+    for one in opened:
+        one.file.close()
+    assert [Path(one.name).name for one in opened] == ["z.log.1.gz", "postgresql.log"]
+
+
+def test_one_log_in_two_formats_is_read_once(document: Document, path: Path) -> None:
+    path.with_suffix(".csv").write_text(
+        '2026-11-24 10:00:00.100 UTC,"bob","shop",7,"[local]",6742d1a0.7,1,"SELECT",'
+        '2026-11-24 10:00:00 UTC,3/1,0,LOG,00000,"duration: 1.000 ms  statement: SELECT 1",'
+        ',,,,,,,,"app"\n'
+    )
+    found = document(path.parent)
+    assert (found["log"]["calls"], found["log"]["format"]) == (1, "csvlog")
+    assert "same log" in str(found["notes"])
+
+
+def test_a_span_of_time(document: Document, path: Path) -> None:
+    assert document(path, "--since", "10s")["log"]["calls"] == 111
+    assert document(path, "--from", "2026-11-24 10:00:20")["log"]["calls"] == 110
+    assert document(path, "--until", "2026-11-24T10:00:10+00:00")["log"]["calls"] == 110
+    assert (
+        document(path, "--from", "2026-11-24 10:00:05", "--until", "2026-11-24 10:00:06")["log"][
+            "calls"
+        ]
+        == 11
+    )
+
+
+def test_parts_of_hosts_are_joined(
+    document: Document, run: Run, path: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.log"
+    other.write_bytes(pages(20, start=100_000))
+    assert run(path, "--partial", tmp_path / "a.json").code == 0
+    assert run(other, "--partial", tmp_path / "b.json").code == 0
+    both = document("--merge", tmp_path / "a.json", tmp_path / "b.json")
+    together = document(path, other)
+    assert both["log"] == together["log"]
+    assert both["repeated"]["found"] == together["repeated"]["found"]
+
+
+def test_literals_are_not_in_any_output(run: Run, path: Path, tmp_path: Path) -> None:
+    path.write_text("".join(line(n, f"SELECT 'secret{n}' FROM t WHERE id = 4711{n}", 900.0)
+                            for n in range(9)))  # fmt: skip
+    for form in ("terminal", "markdown", "json"):
+        done = run(path, "-o", form, "--partial", tmp_path / "p.json")
+        assert "secret" not in done.out
+        assert "4711" not in done.out
+    assert "secret" not in (tmp_path / "p.json").read_text()
+    assert "secret0" in run(path, "--show-literals").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["missing.log"], 2, "no such file"),
+        (["{folder}/foreign.log"], 3, "look like those of a SQL log"),
+        (["{folder}/empty.log"], 3, "the log is empty"),
+        (["{path}", "--since", "soon"], 2, "not a length of time"),
+        (["{path}", "--from", "soon"], 2, "not a time"),
+        (["{path}", "-o", "pdf"], 2, "no such format"),
+        (["{path}", "--prefix", "%p|%m|"], 3, "is log_line_prefix really"),
+        (["{path}", "--merge"], 2, "no partial of ours"),
+        (["{folder}/half.log"], 3, "lines were understood"),
+        (["{folder}/cut.gz"], 3, "cut or damaged"),
+    ],
+)
+def test_bad_input_is_one_line(
+    run: Run, arguments: list[str], code: int, words: str, path: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "foreign.log").write_text("a line of something else\n" * 50)
+    (tmp_path / "empty.log").write_bytes(b"")
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(os.urandom(10) + pages(3000), 1)[:-2000])
+    (tmp_path / "half.log").write_bytes(pages(300) + b"something else\n" * 30_000 + pages(300))
+    done = run(*(a.format(folder=tmp_path, path=path) for a in arguments))
+    assert done.code == code, done.err
+    assert words in done.err
+    assert len(done.err.splitlines()) == 1
+    assert "Traceback" not in done.err
+    assert done.out == ""
+
+
+def test_any_number_of_processes_says_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts of 100 kB, so that a small log has many."""
+    path = tmp_path / "postgresql.log"
+    path.write_bytes(pages(600, every=50))
+    found = inputs([str(path)], None, print)
+    whole = work.read(found, workers=1)
+    monkeypatch.setattr(work, "PART", 100_000)
+    monkeypatch.setattr(work, "ALONE", 0)
+    assert work.read(found, workers=1) == whole
+    assert work.read(found, workers=2) == whole
+    found[0].file.close()
+
+
+def test_a_glob_that_names_nothing() -> None:
+    with pytest.raises(ScaledoctorError, match="no such file"):
+        inputs(["/nowhere/*.log"], None, print)
