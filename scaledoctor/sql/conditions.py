@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from scaledoctor.sql.grammar import only_statement
+
 _SHAPES = (
     (re.compile(r"(?:NOT )?\((?:hashed )?SubPlan \d+\)(?:\.col\d+)?"), "(now() IS NULL)"),
     (re.compile(r"\(InitPlan \d+\)\.col\d+|\$\d+"), "$1"),
@@ -37,15 +39,10 @@ class Condition:
 @lru_cache(maxsize=2048)
 def conditions(expression: str) -> tuple[Condition, ...]:
     """The conjuncts of an expression of EXPLAIN; empty where the grammar cannot read it."""
-    import postgast
-
     for pattern, instead in _SHAPES:
         expression = pattern.sub(instead, expression)
-    try:
-        tree = postgast.parse(f"SELECT WHERE {expression}")
-    except postgast.PgQueryError:
-        return ()
-    if len(tree.stmts) != 1:
+    tree = only_statement(f"SELECT WHERE {expression}")
+    if tree is None:
         return ()
     return tuple(_each(tree.stmts[0].stmt.select_stmt.where_clause))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from scaledoctor.sql.grammar import only_statement, parsed
 from scaledoctor.sql.outline import aggregates
 
 
@@ -41,13 +42,10 @@ def look_up(sql: str, parameter: int = 0) -> LookUp:
 
     The batched form is deparsed by PostgreSQL's own grammar, and parsed again.
     """
-    import postgast
-
-    with suppress(postgast.PgQueryError):
-        tree = postgast.parse(sql)
-        if len(tree.stmts) == 1 and tree.stmts[0].stmt.HasField("select_stmt"):
-            return _look_up(tree, tree.stmts[0].stmt.select_stmt, parameter)
-    return NONE
+    tree = only_statement(sql)
+    if tree is None or not tree.stmts[0].stmt.HasField("select_stmt"):
+        return NONE
+    return _look_up(tree, tree.stmts[0].stmt.select_stmt, parameter)
 
 
 def _look_up(tree: Any, select: Any, parameter: int) -> LookUp:
@@ -171,8 +169,7 @@ def _batched(tree: Any, select: Any, expression: Any, column: Any, relation: Rel
         _by_column(select, column)
     with suppress(postgast.PgQueryError):
         text: str = postgast.deparse(tree)
-        postgast.parse(text)
-        return text
+        return text if only_statement(text) is not None else ""
     return ""
 
 
@@ -190,8 +187,6 @@ def main_table(sql: str) -> str:
     import postgast
     from postgast import pg_query_pb2
 
-    with suppress(postgast.PgQueryError):
-        tables: Any = postgast.find_nodes(postgast.parse(sql), pg_query_pb2.RangeVar)
-        for table in tables:
-            return str(table.relname)
-    return ""
+    tree = parsed(sql)
+    tables: Any = postgast.find_nodes(tree, pg_query_pb2.RangeVar) if tree is not None else ()
+    return next((str(table.relname) for table in tables), "")

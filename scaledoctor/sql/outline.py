@@ -1,10 +1,11 @@
 """What a statement does, in outline: reads or writes, of one table, one row or several."""
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from scaledoctor.sql.grammar import parsed
 
 
 class Does(StrEnum):
@@ -53,16 +54,14 @@ _SYSTEM = re.compile(r"\b(?:from|join)\s+\"?(?:pg_(?!bench)|information_schema)|
 
 def outline(sql: str) -> Outline:
     """Describe one statement; by its first word where the grammar cannot read it."""
-    import postgast
-
-    with suppress(postgast.PgQueryError):
-        tree = postgast.parse(sql)
-        if len(tree.stmts) != 1:
-            return NOTHING
-        node = tree.stmts[0].stmt
-        kind = node.WhichOneof("node") or ""
-        return _outline(kind, getattr(node, kind), sql) if kind else NOTHING
-    return _by_words(sql)
+    tree = parsed(sql)
+    if tree is None:
+        return _by_words(sql)
+    if len(tree.stmts) != 1:
+        return NOTHING
+    node = tree.stmts[0].stmt
+    kind = node.WhichOneof("node") or ""
+    return _outline(kind, getattr(node, kind), sql) if kind else NOTHING
 
 
 def _outline(kind: str, statement: Any, text: str) -> Outline:

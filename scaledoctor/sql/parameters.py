@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from scaledoctor.sql.grammar import parsed
+
 _TOKEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|\$(\d+)")
 _LOW = (">", ">=")
 _HIGH = ("<", "<=")
@@ -26,11 +28,8 @@ class Parameter:
 @lru_cache(maxsize=512)
 def parameters(sql: str) -> Mapping[int, Parameter]:
     """What each placeholder that is compared with a column or limits rows stands for."""
-    import postgast
-
-    try:
-        tree = postgast.parse(sql)
-    except postgast.PgQueryError:
+    tree = parsed(sql)
+    if tree is None:
         return {}
     messages = list(_messages(tree))
     named: dict[str, tuple[str, str]] = {}

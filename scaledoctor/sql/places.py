@@ -4,22 +4,22 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+from scaledoctor.sql.grammar import parsed
+
 EQUAL, RANGE, PAGE, BATCH, ELSE = "erpb-"
 """Where a value stands: ``column = value``, a range, LIMIT or OFFSET, a list, anywhere else."""
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=2048)
 def places(text: bytes, offsets: tuple[int, ...]) -> str:
     """Return one letter for each literal or parameter of a statement, by their offsets.
 
     All are ``-`` where the grammar cannot read it.
     """
-    import postgast
-
     found: dict[int, str] = {}
-    with suppress(postgast.PgQueryError, UnicodeDecodeError):
-        tree = postgast.parse(text.decode())
-        for statement in tree.stmts:
+    with suppress(UnicodeDecodeError):
+        tree = parsed(text.decode())
+        for statement in tree.stmts if tree is not None else ():
             _walk(statement.stmt, ELSE, found)
     # The grammar has the sign at the literal's own place, the text before it.
     return "".join(found.get(at) or found.get(at - 1, ELSE) for at in offsets)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from scaledoctor.sql.grammar import only_statement
+
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
@@ -22,13 +24,8 @@ def equality_predicates(sql: str) -> tuple[Predicate, ...]:
     Only conjuncts of the outermost WHERE count; an unqualified column counts only when the
     statement reads one table. Empty for what the grammar cannot read and for other statements.
     """
-    import postgast
-
-    try:
-        tree = postgast.parse(sql)
-    except postgast.PgQueryError:
-        return ()
-    if len(tree.stmts) != 1:
+    tree = only_statement(sql)
+    if tree is None:
         return ()
     node = tree.stmts[0].stmt
     statement = getattr(node, node.WhichOneof("node"))

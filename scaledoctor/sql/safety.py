@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from scaledoctor.sql.grammar import parsed
+
 _CHANGES = {
     "InsertStmt": "INSERT", "UpdateStmt": "UPDATE", "DeleteStmt": "DELETE", "MergeStmt": "MERGE",
 }  # fmt: skip
@@ -32,11 +34,8 @@ class Inspection:
 
 def inspect(sql: str) -> Inspection:
     """Take a statement apart; one that the grammar cannot read is refused."""
-    import postgast
-
-    try:
-        tree = postgast.parse(sql)
-    except postgast.PgQueryError:
+    tree = parsed(sql)
+    if tree is None:
         return Inspection(("PostgreSQL's grammar cannot read it",))
     if len(tree.stmts) != 1:
         return Inspection((f"{len(tree.stmts)} statements instead of one",))

@@ -1,11 +1,15 @@
 """What a look-up asks for, how it is batched, and what each ORM calls it."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scaledoctor.logs.nplusone.idioms import idioms, orm
 from scaledoctor.logs.nplusone.shapes import Role, numbered, shape
-from scaledoctor.logs.nplusone.values import sample, varying
+from scaledoctor.logs.nplusone.values import sample, shown, varying
+from scaledoctor.sql import Predicate, equality_predicates
 from scaledoctor.sql.look_ups import NONE, Relation, look_up, main_table, points_to
+from scaledoctor.sql.safety import inspect
 
 
 @pytest.mark.parametrize(
@@ -145,3 +149,35 @@ def test_a_thousand_values_are_a_batch() -> None:
     """Not looked at one by one."""
     text = b"SELECT * FROM a WHERE b IN (" + b",".join(b"%d" % n for n in range(1000)) + b")"
     assert sample(text, b"").places == "b"
+
+
+DEEP = ["f(" * 300 + "1" + ")" * 300, "(SELECT " * 90 + "1" + ")" * 90, "1+" * 3000 + "1", "\0",
+        "'" + "''" * 9000, "'" + "\\" * 9001, "-" * 9000, "(" * 9000, '"' * 9001]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", DEEP, ids=range(len(DEEP)))
+def test_no_statement_is_too_strange(value: str) -> None:
+    """Deep, cut or broken: less is known, and that is all."""
+    sql = f"SELECT * FROM a WHERE b = {value}"
+    sample(sql.encode(), b"")
+    shape(sql.encode())
+    assert look_up(sql).relation in Relation
+    assert main_table(sql) in ("a", "")
+    assert equality_predicates(sql) in ((), (Predicate("", "a", ("b",)),))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200), st.binary(max_size=60))
+def test_no_bytes_are_too_strange(text: bytes, parameters: bytes) -> None:
+    """Whatever a log holds."""
+    sample(text, parameters)
+    shown(text, parameters)
+    shape(b"SELECT * FROM a WHERE b = " + text)
+    look_up(text.decode(errors="replace"))
+
+
+def test_what_stands_behind_a_nul_is_not_overlooked() -> None:
+    """The grammar is a C library, for which a text ends there."""
+    assert inspect("SELECT 1 FROM a").reasons == ()
+    assert inspect("SELECT 1 FROM a \0; DROP TABLE a").reasons
+    assert inspect(f"SELECT {'f(' * 300}1{')' * 300}").reasons

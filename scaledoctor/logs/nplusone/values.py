@@ -12,17 +12,17 @@ MOST_VALUES = 64
 _VALUES = re.compile(
     rb"""
       (?P<comment>/\*.*?(?:\*/|\Z)|--[^\n]*)
-    | (?P<name>"(?:[^"]|"")*(?:"|\Z))
+    | (?P<name>"[^"]*(?:""[^"]*)*(?:"|\Z))
     | (?P<literal>
-        \b[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)
-      | (?:\b[bBnNxX])?'(?:[^']|'')*(?:'|\Z)
+        \b[eE]'[^'\\]*(?:(?:\\.|'')[^'\\]*)*(?:'|\Z)
+      | (?:\b[bBnNxX])?'[^']*(?:''[^']*)*(?:'|\Z)
       | \$(?P<tag>[A-Za-z_]\w*|)\$.*?(?:\$(?P=tag)\$|\Z)
       | (?<![\w$."])(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\b)
     | \$(?P<number>\d+)
     """,
     re.VERBOSE | re.DOTALL,
 )
-_PARAMETERS = re.compile(rb"\$(\d+) = ('(?:[^']|'')*'|NULL)")
+_PARAMETERS = re.compile(rb"\$(\d+) = ('[^']*(?:''[^']*)*'|NULL)")
 _ARRAY = re.compile(rb"'\{[^}]*,")
 
 
