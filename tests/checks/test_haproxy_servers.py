@@ -226,6 +226,7 @@ def test_the_slow_one_is_named_with_its_time() -> None:
     assert found.explains["haproxy.backend:app"] == pytest.approx(9 / 12)
     assert found.severity is Severity.HIGH
     assert found.fixes[1].undo == "balance roundrobin, and reload"
+    assert "set weight app/s3 10%" in found.fixes[2].commands[0]
 
 
 def test_under_least_connections_it_is_not_advised_again() -> None:

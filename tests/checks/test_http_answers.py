@@ -6,7 +6,7 @@ import pytest
 
 from scaledoctor.sdk import Finding, Severity, Unavailable
 from scaledoctor_checks.app.http_answers import errors, rate_limited, slow
-from tests.checks.http_facts import healthy, replies, reply
+from tests.checks.http_facts import healthy, page, replies, reply
 
 
 def only(findings: Any) -> Finding:
@@ -76,6 +76,25 @@ def test_half_of_the_answers_must_be_late() -> None:
     late, good = reply(first_byte=5.0), reply()
     assert not list(slow(replies([late] * 4 + [good] * 5)))
     assert list(slow(replies([late] * 5 + [good] * 4)))
+
+
+@pytest.mark.parametrize(
+    ("count", "late", "fires"),
+    [(3, 1.0, True), (3, 0.9, False), (2, 1.0, False)],
+    ids=["three", "not late enough", "two answers"],
+)
+def test_one_slow_instance_of_two(count: int, late: float, fires: bool) -> None:
+    """Every median of all is good; one in four answers comes from the other instance."""
+    answers = [reply()] * 9 + [reply(first_byte=late, instance="bb")] * count
+    found = list(slow(replies(answers, page(cdn="Cloudflare"))))
+    assert bool(found) is fires
+    if found:
+        assert found[0].summary == (
+            "one of at least 2 instances behind /shop takes 1.0 s to the first byte, the next 20 ms"
+        )
+        assert {e.fact: e.value for e in found[0].evidence}["behind the CDN"] == "Cloudflare"
+    alike = [reply(first_byte=2.0)] * 9 + [reply(first_byte=3.9, instance="bb")] * count
+    assert "(median of" in only(slow(replies(alike))).summary
 
 
 @pytest.mark.parametrize(("count", "known"), [(4, False), (5, True)])

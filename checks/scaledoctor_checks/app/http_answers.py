@@ -10,6 +10,9 @@ from scaledoctor_checks.app._words import milliseconds
 SYMPTOM = 0.1
 """The impact of what one page shows from outside: any cause found behind it ranks first."""
 
+EACH = 3
+"""Answers of an instance below which its median is one answer."""
+
 
 @check("http.errors", step=Step.SCALE_OUT)
 def errors(
@@ -64,13 +67,17 @@ def _count(failed: list[Reply], word: str) -> int:
 
 
 @check("http.slow", step=Step.TIGHTEN)
-def slow(replies: Replies, /, *, medium: float = 1.0, high: float = 3.0) -> Iterator[Finding]:
+def slow(
+    replies: Replies, /, *, medium: float = 1.0, high: float = 3.0, times: float = 2.0
+) -> Iterator[Finding]:
     """The page's first byte comes late.
 
     Why: nothing can be drawn before it; Google's web vitals call 0.8 s good and 1.8 s poor.
     How measured: up to 20 GET requests, one after the other; median time from the request sent to
     the end of the headers, less the time to connect, which is one round trip. Fires from
     ``medium`` seconds, high from ``high``, which is also where we stop waiting. Needs 5 answers.
+    Where the answers name their instances, one that takes ``medium`` and ``times`` as long as the
+    next, by medians of 3 answers or more, fires alone. How many more there are is not known.
     Fix: see what the page waits for: the database, another service, a free worker.
     When to ignore: a page that is slow on purpose, such as an export.
     References: web.dev, "Time to First Byte".
@@ -78,21 +85,27 @@ def slow(replies: Replies, /, *, medium: float = 1.0, high: float = 3.0) -> Iter
     found = counted(replies)
     trip = middle(found, lambda r: r.connect)
     first = middle(found, lambda r: r.first_byte if r.status else r.seconds)
-    if first - trip < medium:
+    each = _by_instance(found)
+    alone = len(each) > 1 and each[-1] - trip >= medium and each[-1] >= times * each[-2]
+    if first - trip < medium and not alone:
         return
-    times = sorted(r.first_byte if r.status else r.seconds for r in found)
+    took = sorted(r.first_byte if r.status else r.seconds for r in found)
     yield Finding(
         subject=replies.path,
-        summary=(
-            f"{replies.path} takes {milliseconds(first)} to its first byte (median of "
-            f"{len(found)}), {milliseconds(trip)} to connect"
-        ),
+        summary=_lone(replies.path, each)
+        if alone
+        else f"{replies.path} takes {milliseconds(first)} to its first byte (median of "
+        f"{len(found)}), {milliseconds(trip)} to connect",
         severity=Severity.HIGH if first >= high else Severity.MEDIUM,
         evidence=(
             Evidence("first byte, median", first, "s", medium, SOURCE),
-            Evidence(f"first byte, slowest of {len(found)}", times[-1], "s", source=SOURCE),
-            Evidence("first byte, fastest", times[0], "s", source=SOURCE),
+            Evidence(f"first byte, slowest of {len(found)}", took[-1], "s", source=SOURCE),
+            Evidence("first byte, fastest", took[0], "s", source=SOURCE),
             Evidence("connect, median", trip, "s", source=SOURCE),
+            *((Evidence("instances seen, by median", ", ".join(map(milliseconds, each)),
+                        source=SOURCE),) if len(each) > 1 else ()),
+            *((Evidence("behind the CDN", replies.page.cdn, source=SOURCE),)
+              if replies.page and replies.page.cdn else ()),
         ),
         fixes=(
             Fix(
@@ -107,6 +120,20 @@ def slow(replies: Replies, /, *, medium: float = 1.0, high: float = 3.0) -> Iter
         ),
         impact=SYMPTOM,
     )  # fmt: skip
+
+
+def _by_instance(found: list[Reply]) -> list[float]:
+    """The median first byte of each instance that answered three times or more, in order."""
+    names = {reply.instance for reply in found if reply.instance}
+    groups = [[r for r in found if r.instance == name] for name in names]
+    return sorted(middle(g, lambda r: r.first_byte) for g in groups if len(g) >= EACH)
+
+
+def _lone(path: str, each: list[float]) -> str:
+    return (
+        f"one of at least {len(each)} instances behind {path} takes {milliseconds(each[-1])} to "
+        f"the first byte, the next {milliseconds(each[-2])}"
+    )
 
 
 @check("http.rate-limited", step=Step.SCALE_OUT)

@@ -111,7 +111,7 @@ def _slow(
                      SOURCE),
             Evidence("balancing", how or "not shown at this level", source=SOURCE),
         ),
-        fixes=tuple(_fixes(group, server, how)),
+        fixes=tuple(_fixes(group, server, how, laggard.others / laggard.seconds if counted else 0)),
         explains={group.key: share},
         waits_for=stuck,
         impact=impact,
@@ -122,7 +122,8 @@ def _check(server: Served) -> str:
     return last_check(server.row)
 
 
-def _fixes(group: Group, server: Served, how: str) -> Iterator[Fix]:
+def _fixes(group: Group, server: Served, how: str, speed: float) -> Iterator[Fix]:
+    """``speed`` is its own against the others', 0 when it gives nothing back."""
     yield Fix(
         f"Drain {server.key}, and look at that machine",
         (runtime(f"set server {server.key} state drain"),),
@@ -138,4 +139,17 @@ def _fixes(group: Group, server: Served, how: str) -> Iterator[Fix]:
             risk="a server that fails quickly draws requests: check for 5xx as well",
             verify="scaledoctor scan: the time in the backend falls",
             undo=f"balance {how}, and reload" if how else "the balance line before, and reload",
+        )
+    if how in ("", "roundrobin") and round(100 * speed) >= 1:
+        weight = f"{100 * speed:.0f}%"
+        yield Fix(
+            f"Or, if it is a smaller machine for good, the weight of its speed: {weight}",
+            (
+                runtime(f"set weight {server.key} {weight}"),
+                f"# and in haproxy.cfg: that share of its weight in server {server.row.name}",
+            ),
+            language="shell",
+            risk="the other servers get what it does not",
+            verify=runtime(f"get weight {server.key}"),
+            undo=runtime(f"set weight {server.key} 100%"),
         )
