@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from scaledoctor.sdk import Severity, Window
-from scaledoctor.sources.postgres import Activity, LockTable, Session
+from scaledoctor.sdk import Kind, Severity, Window
+from scaledoctor.sources.postgres import Activity, LockTable, Replay, Session
 from scaledoctor_checks.postgres._blocking import blocking
 from scaledoctor_checks.postgres.blocking_transaction import blocking_transaction
 from scaledoctor_checks.postgres.ddl_queue import ddl_queue
@@ -101,3 +101,40 @@ def test_a_client_called_startup_is_no_replay() -> None:
     client = waiting(9, 1, event="relation", application="startup")
     window = Window.of(*[activity(active(1), client, *readers(2))] * 4)
     assert not list(standby_replay_blocked(STANDBY, window, lock_window(*LOCKS), settings()))
+
+
+@pytest.mark.parametrize(
+    ("behind", "fires"),
+    [
+        (Replay(1, 30.0), True),
+        (Replay(1, 29.9), False),
+        (Replay(0, 900.0), False),
+        (Replay(None, None), False),
+        (None, False),
+    ],
+    ids=["old", "young", "all is replayed", "from an archive", "not seen"],
+)
+def test_data_that_grows_old_is_a_risk(behind: Replay | None, fires: bool) -> None:
+    """Nobody waits, but the replay does; an idle primary makes no data old."""
+    window = replayed(active(1, "report"))
+    found = list(standby_replay_blocked(STANDBY, window, lock_window(*LOCKS), settings(), behind))
+    assert [(f.kind, f.subject) for f in found] == ([(Kind.RISK, "report")] if fires else [])
+    if fires:
+        assert only(found).fixes[0].commands == ("SELECT pg_cancel_backend(1);",)
+
+
+@pytest.mark.parametrize(("stuck", "fires"), [(2, True), (1, False)])
+def test_the_replay_must_wait_most_of_the_time(stuck: int, fires: bool) -> None:
+    """A snapshot conflict holds no lock: the oldest snapshot is in the way."""
+    waits = replace(REPLAY, wait_type="IPC", wait_event="RecoveryConflictSnapshot")
+    works = replace(REPLAY, wait_type="", wait_event="")
+    old, young = active(1, "report", xid_age=900), active(2, "web", xid_age=3)
+    window = Window.of(*(
+        replace(activity(young, old), workers=(waits if i < stuck else works,)) for i in range(4)
+    ))  # fmt: skip
+    behind = Replay(10_000_000, 90.0)
+    found = list(standby_replay_blocked(STANDBY, window, lock_window(), settings(), behind))
+    assert [f.subject for f in found] == (["report"] if fires else [])
+    if fires:
+        assert "10.0 MB wait, the data here is 2 min old" in only(found).summary
+        assert "hot_standby_feedback = on" in only(found).fixes[-1].commands[0]

@@ -1,11 +1,14 @@
 """A standby's replay and a row that several hold, as real servers show them."""
 
 import psycopg
+import pytest
 
 from scaledoctor.demo.servers import PostgresServer, standby_of
-from scaledoctor.sources.postgres import Activity, LockTable
+from scaledoctor.sources.postgres import Activity, LockTable, Replay
 from tests.servers import needs_servers
 from tests.sources.pg import last, record, run, running, session, until, wait_of
+
+pytestmark = pytest.mark.live
 
 
 def test_who_is_in_the_way_of_the_replay(shop: PostgresServer) -> None:
@@ -28,6 +31,9 @@ def test_who_is_in_the_way_of_the_replay(shop: PostgresServer) -> None:
     (behind,) = [s for s in activity.sessions if s.pid == waiter]
     assert behind.blockers == (replay.pid,)
     assert table.ahead(replay.pid) == (reader,)
+    late = last(found, Replay)
+    assert (late.waiting or 0) > 0
+    assert late.age is None, "no commit was replayed yet"
 
 
 def replay_waits(standby: PostgresServer) -> bool:
@@ -38,7 +44,9 @@ def replay_waits(standby: PostgresServer) -> bool:
 
 def test_a_primary_replays_nothing(shop: PostgresServer) -> None:
     """Its start-up process is gone."""
-    assert last(record(shop.dsn("watcher", "shop"), 0.0), Activity).replay is None
+    found = record(shop.dsn("watcher", "shop"), 0.0)
+    assert last(found, Activity).replay is None
+    assert last(found, Replay) == Replay(None, None)
 
 
 def test_who_else_locked_rows_of_the_table(shop: PostgresServer) -> None:
