@@ -109,7 +109,7 @@ def test_a_burst_that_drains_is_healthy(r: Any, url: str, tmp_path: Path) -> Non
         found = report(url, 5.0)
     assert found.diagnoses == ()
     assert found.verdict.status.value == "healthy"
-    assert [row.state.value for row in found.headroom] in ([], ["ok"], ["busy"])
+    assert "saturated" not in [row.state.value for row in found.headroom]
 
 
 def test_nobody_works(r: Any, url: str) -> None:
