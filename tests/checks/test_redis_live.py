@@ -242,8 +242,8 @@ def test_a_stampede_from_both_sides(pg18: PostgresServer) -> None:
     with needs_servers(), redis() as server:
 
         def reader() -> None:
-            options = {"autocommit": True, "connect_timeout": 5}
-            with client.Redis(port=server.port) as r, psycopg.connect(pg18.dsn(), **options) as db:
+            with client.Redis(port=server.port) as r, psycopg.connect(pg18.dsn()) as db:
+                db.autocommit = True
                 while not ended.is_set():
                     if r.get("page:home") is None:
                         db.execute("SELECT 'page', pg_sleep(0.4)")

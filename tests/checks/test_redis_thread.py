@@ -133,7 +133,11 @@ def test_forks_and_delayed_appends() -> None:
     assert only(persist(over(long))).kind is Kind.RISK
     assert not persist(over(health(persistence={"fork": 0.49})))
     waited = replace(HEALTH, persistence=replace(HEALTH.persistence, delayed=1))
-    assert only(persist(Window.of(HEALTH, waited, every=10.0))).subject == "appendfsync"
+    seen = RedisSlow((), (LatencyEvent("aof-write", 0.2, 1.5, 60.0),))
+    delayed = only(persistence(Window.of(HEALTH, waited, every=10.0), CONFIG, None, seen))
+    pg.complete(delayed)
+    assert delayed.subject == "appendfsync"
+    assert ("LATENCY", 1.5) in [(e.source, e.value) for e in delayed.evidence]
     assert not persist(over(waited))
 
 
@@ -167,6 +171,11 @@ def test_a_long_queue_is_no_big_key() -> None:
     long = keys(group("rq:queue:mail", largest=20 * MB, type="list"))
     assert not list(big_keys(long, JOBS))
     assert list(big_keys(long, Queues((Queue(system="rq", name="other", ready=0),))))
+    assert list(big_keys(long, Queues((Queue(system="rq", name="ma", ready=0),))))
+    numbered = keys(group("rq:queue:*", largest=20 * MB, type="list"))
+    second = Queues((Queue(system="rq", name="mail2@3", ready=0),))
+    assert not list(big_keys(numbered, second))
+    assert list(big_keys(keys(group("cart:*", largest=20 * MB, type="hash")), second))
 
 
 def test_keys_that_stay_in_a_cache_that_keeps_them() -> None:

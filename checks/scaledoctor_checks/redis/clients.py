@@ -86,6 +86,18 @@ def max_clients(
             Evidence("connections refused", refused, "in the window", 1.0, INFO),
             Evidence("connections", full, "of maxclients", near, INFO),
             *_holders(connected),
+            *(
+                [
+                    Evidence(
+                        "timeout of idle ones",
+                        config.values.get("timeout", ""),
+                        "s (0: never)",
+                        source="CONFIG GET",
+                    )
+                ]
+                if config
+                else []
+            ),
         ),
         fixes=tuple(_ways(now, config)),
         explains={"redis.clients": 1.0},

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Kind, Severity, Step, check
-from scaledoctor.sources.queues import Queues
+from scaledoctor.sources.queues import Queue, Queues
+from scaledoctor.sources.redis._patterns import pattern_of
 from scaledoctor.sources.redis.health import RedisHealth
 from scaledoctor.sources.redis.keys import KeyGroup, RedisKeys
 from scaledoctor_checks.redis._facts import queues_of
@@ -13,6 +14,9 @@ SAMPLE = "a sample of keys by SCAN"
 
 ENOUGH = 100
 """Keys below which a share of the sample is chance."""
+
+JOBS = ("list", "stream", "zset")
+"""Types of keys that frameworks keep jobs in."""
 
 LARGEST = 5
 """Patterns that are told, those with the largest keys."""
@@ -39,12 +43,11 @@ def big_keys(
     When to ignore: it is read in parts and never as a whole.
     References: Redis, MEMORY USAGE, UNLINK; redis-cli --bigkeys.
     """
-    names = {q.name.partition("@")[0].partition("/")[0] for q in queues_of(queues)}
     found = [
         group
         for group in keys.groups
         if (group.largest >= big or group.elements >= elements)
-        and not any(name in group.pattern for name in names)
+        and not _of_a_queue(group, queues_of(queues))
     ]
     for group in sorted(found, key=lambda g: -g.largest)[:LARGEST]:
         many = f", {group.elements:,} elements" if group.elements else ""
@@ -63,6 +66,14 @@ def big_keys(
             fixes=(_cut(group),),
             kind=Kind.RISK,
         )  # fmt: skip
+
+
+def _of_a_queue(group: KeyGroup, queues: list[Queue]) -> bool:
+    """Its names have a queue's name as a part; one with a number is any list of jobs."""
+    names = {pattern_of(q.name.partition("@")[0].partition("/")[0]) for q in queues}
+    if group.type not in JOBS:
+        names.discard("*")
+    return any(f":{name}:" in f":{group.pattern}:" for name in names)
 
 
 def _cut(group: KeyGroup) -> Fix:

@@ -6,6 +6,7 @@ from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Kind, Severity, 
 from scaledoctor.sources.queues import Queues
 from scaledoctor.sources.redis.config import RedisConfig
 from scaledoctor.sources.redis.health import RedisHealth
+from scaledoctor.sources.redis.slow import RedisSlow
 from scaledoctor_checks.postgres._words import duration
 from scaledoctor_checks.redis._facts import queues_of
 from scaledoctor_checks.redis._words import INFO, setting, size
@@ -18,6 +19,7 @@ def persistence(
     health: Window[RedisHealth],
     config: RedisConfig | None,
     queues: Queues | None,
+    slow: RedisSlow | None = None,
     /,
     *,
     fork: float = 0.5,
@@ -37,8 +39,8 @@ def persistence(
     References: Redis, Persistence; Latency: fork, fsync.
     """
     yield from _failed(health, config)
-    yield from _fork(health, fork)
-    yield from _appends(health, delayed)
+    yield from _fork(health, slow, fork)
+    yield from _appends(health, config, slow, delayed)
     if config and queues_of(queues) and not config.saves and not config.appends:
         yield _forgets(health.last, config)
 
@@ -96,7 +98,14 @@ def _room(config: RedisConfig | None) -> Fix:
     )
 
 
-def _fork(health: Window[RedisHealth], fork: float) -> Iterator[Finding]:
+def _stalls(slow: RedisSlow | None, *names: str) -> Iterator[Evidence]:
+    """The longest stalls of those kinds that the latency monitor saw, where it is on."""
+    for event in slow.events or () if slow else ():
+        if event.name in names:
+            yield Evidence(f"longest stall, {event.name}", event.worst, "s", source="LATENCY")
+
+
+def _fork(health: Window[RedisHealth], slow: RedisSlow | None, fork: float) -> Iterator[Finding]:
     now = health.last
     if now.persistence.fork < fork:
         return
@@ -112,6 +121,7 @@ def _fork(health: Window[RedisHealth], fork: float) -> Iterator[Finding]:
             Evidence("last fork", now.persistence.fork, "s", fork, INFO),
             Evidence("forks in the window", here, "forks", source=INFO),
             Evidence("resident memory", size(now.memory.resident), source=INFO),
+            *_stalls(slow, "fork"),
         ),
         fixes=(
             Fix(
@@ -129,7 +139,9 @@ def _fork(health: Window[RedisHealth], fork: float) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _appends(health: Window[RedisHealth], delayed: int) -> Iterator[Finding]:
+def _appends(
+    health: Window[RedisHealth], config: RedisConfig | None, slow: RedisSlow | None, delayed: int
+) -> Iterator[Finding]:
     waited = health.delta(lambda h: h.persistence.delayed) or 0.0
     if waited < delayed:
         return
@@ -141,6 +153,9 @@ def _appends(health: Window[RedisHealth], delayed: int) -> Iterator[Finding]:
         evidence=(
             Evidence("appends that waited", waited, "in the window", float(delayed), INFO),
             Evidence("since the start", float(health.last.persistence.delayed), source=INFO),
+            Evidence("appendfsync", config.values.get("appendfsync", "") if config else "not known",
+                     source=SETTINGS),
+            *_stalls(slow, "aof-write", "aof-write-pending-fsync", "aof-fsync-always"),
         ),
         fixes=(
             Fix(

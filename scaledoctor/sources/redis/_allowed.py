@@ -14,10 +14,7 @@ FAMILIES = ("CLIENT", "CLUSTER", "CONFIG", "LATENCY", "MEMORY", "SENTINEL", "SLO
 SETTINGS = (
     "appendfsync",
     "appendonly",
-    "io-threads",
-    "latency-monitor-threshold",
     "save",
-    "slowlog-log-slower-than",
     "stop-writes-on-bgsave-error",
     "timeout",
 )

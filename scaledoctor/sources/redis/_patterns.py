@@ -34,6 +34,11 @@ def patterns(names: Iterable[bytes]) -> Mapping[bytes, str]:
     return {name: "".join(words) for name, words in parts.items()}
 
 
+def pattern_of(name: str) -> str:
+    """A single name with the parts that look like values left out."""
+    return "".join(_parts(name.encode()))
+
+
 def _parts(name: bytes) -> tuple[str, ...]:
     words = SEPARATORS.split(name[:LONGEST].decode("utf-8", "replace"))
     return tuple("*" if VARIES.search(word) else word for word in words)

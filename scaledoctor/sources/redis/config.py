@@ -26,7 +26,7 @@ class RedisConfig:
         return self.values.get("appendonly") == "yes"
 
 
-@probe(cost="8 CONFIG GET of one setting each, once")
+@probe(cost="5 CONFIG GET of one setting each, once")
 async def redis_config(redis: RedisSession) -> RedisConfig:
     """Read a few settings, each by its name."""
     replies = await redis.run(*(("CONFIG", "GET", name) for name in SETTINGS))
