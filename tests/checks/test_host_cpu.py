@@ -1,6 +1,7 @@
 """The CPU checks on plain facts: quiet and firing at the edge of each threshold."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -302,3 +303,20 @@ def test_what_a_question_loses_stands_beside_the_culprit() -> None:
     (found,) = cpu_other_process(TWO, FULL, window, None, trips)
     shown = {e.fact: e.value for e in found.evidence if e.source == "probe"}
     assert list(shown) == ["a question's time in PostgreSQL", "and beyond it, without our own"]
+
+
+@pytest.mark.parametrize(
+    ("container", "database", "told"), [(True, 1.3, True), (True, 1.5, False), (False, 0.3, False)]
+)
+def test_in_a_container_the_rest_of_the_host_is_not_seen(
+    container: bool, database: float, told: bool
+) -> None:
+    """Full cores of the host, and a third of them or more taken by nobody whom we see."""
+    info = replace(TWO, container=container)
+    window = table(process(10, "postgres", database))
+    looked = cpu_other_process(info, FULL, window, None, None)
+    if told:
+        with pytest.raises(Unavailable, match=r"0\.7 busy cores are of processes outside"):
+            list(looked)
+    else:
+        assert list(looked) == []

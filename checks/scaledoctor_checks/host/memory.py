@@ -120,12 +120,14 @@ def swapping(
     if rate is None or rate <= pages:
         return
     faults = window.rate(lambda m: m.major_faults) or 0.0
+    back = window.rate(lambda m: m.swapped_in) or 0.0
     yield Finding(
         subject="swap",
         summary=f"{rate:.0f} pages are swapped per second, {faults:.0f} faults wait for the disk",
         severity=Severity.HIGH,
         evidence=(
             Evidence("pages swapped", rate, "per second", pages, "/proc/vmstat"),
+            Evidence("of them read back", back, "per second", source="/proc/vmstat"),
             Evidence("major faults", faults, "per second", source="/proc/vmstat"),
             Evidence("swap used", window.last.swap_used / GIB, "GiB", source="/proc/meminfo"),
             *_largest(processes),

@@ -45,7 +45,8 @@ def cpu_other_process(
     How measured: either all cores are ``full`` with tasks queueing, or the service's processes
     wait for a core in ``waits`` of their runnable time (schedstat) and no CPU quota stops them.
     Named are processes of one label that use ``share`` of the cores and are neither the database,
-    nor connected to it or to a pooler, nor to a program that is. What a question to PostgreSQL
+    nor connected to it or to a pooler, nor to a program that is; what runs outside of our
+    container is not seen. What a question to PostgreSQL
     loses beyond its own time is shown beside it. Thresholds: all cores at 90 %
     from node-mixin; a third of the cores or of the time is our own choice, no peer alerts on it.
 
@@ -70,6 +71,12 @@ def cpu_other_process(
     if not strangers and processes.last.left_out:
         many = f"{processes.last.left_out} processes were left out of our look"
         raise Unavailable(many, "top -b -n 1 | head -20")
+    hidden = used.cores - sum(g.cores for g in groups(processes))
+    if not strangers and info.container and hidden >= share * capacity(info):
+        many = (
+            f"{hidden:.1f} busy cores are of processes outside of this container, or gone already"
+        )
+        raise Unavailable(many, "run scaledoctor on the host itself")
     for group in strangers:
         found = _stranger(group, used, capacity(info), share, lost if here else None)
         yield replace(found, evidence=(*found.evidence, *_trip(trips)))
