@@ -3,12 +3,15 @@
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
 
 from scaledoctor.logs.nplusone.judging import Pattern
+from scaledoctor.sdk import Kind
+from scaledoctor.sources.pgbouncer import PoolerDatabases
 from scaledoctor_checks.app.n_plus_one import n_plus_one
 from tests.orm.library import AUTHORS, BOOKS, Library, unhurried
 
@@ -120,3 +123,39 @@ def test_pgbench_is_quiet(direct: Library, flags: tuple[str, ...]) -> None:
         subprocess.run(load, check=True, capture_output=True)
     assert not direct.told.found
     assert direct.told.statements >= 1000
+
+
+@pytest.mark.slow
+def test_clients_mixed_by_a_pooler_are_suspected(behind_pool: Library) -> None:
+    """Six clients in autocommit share two servers: nothing tells their statements apart."""
+
+    def pages(_: int) -> None:
+        with connect(behind_pool) as connection:
+            for _ in range(10):
+                for (key,) in connection.execute("SELECT id FROM author").fetchall():
+                    connection.execute("SELECT * FROM book WHERE author_id = %s", (key,))
+
+    with behind_pool.logged(), ThreadPoolExecutor(6) as pool:
+        list(pool.map(pages, range(6)))
+    found = list(n_plus_one(behind_pool.told, None, PoolerDatabases(())))
+    assert [f.kind for f in found] == [Kind.RISK]
+    assert "for each row of author" in found[0].subject
+    assert "application_name_add_host = 1" in found[0].fixes[0].commands
+
+
+@pytest.mark.slow
+def test_the_pooler_can_tell_them_apart(named_pool: Library) -> None:
+    """The same with application_name_add_host: each client's pages, and how many."""
+
+    def pages(_: int) -> None:
+        with connect(named_pool) as connection:
+            for _ in range(10):
+                for (key,) in connection.execute("SELECT id FROM author").fetchall():
+                    connection.execute("SELECT * FROM book WHERE author_id = %s", (key,))
+
+    with named_pool.logged(), ThreadPoolExecutor(6) as pool:
+        list(pool.map(pages, range(6)))
+    assert (named_pool.only.sure, named_pool.only.median) == (True, AUTHORS)
+    assert named_pool.only.calls >= 0.9 * 60 * AUTHORS
+    (one,) = n_plus_one(named_pool.told, None, PoolerDatabases(()))
+    assert one.kind is Kind.LIVE
