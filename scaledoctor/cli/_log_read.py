@@ -103,13 +103,7 @@ def _check(total: Partial, found: Sequence[Input]) -> None:
 
 
 def _form(found: Sequence[Input]) -> str:
-    names = (
-        f"{one.layout.name}, log_line_prefix = '{one.layout.prefix}'"
-        if one.layout.prefix
-        else one.layout.name
-        for one in found
-    )
-    return "; ".join(dict.fromkeys(names))
+    return "; ".join(dict.fromkeys(one.layout.shown for one in found))
 
 
 def _ago(text: str) -> int:

@@ -72,9 +72,16 @@ class Layout:
     """A recognised log: the name of its format, and log_line_prefix where it has one.
 
     ``bare`` says that durations stand on lines of their own, behind the statement's line
-    (log_statement with log_duration).
+    (log_statement with log_duration). ``wrappers`` are what was put around it, the outer first.
     """
 
     name: str
     prefix: str = ""
     bare: bool = False
+    wrappers: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """The format for people."""
+        prefix = f", log_line_prefix = '{self.prefix}'" if self.prefix else ""
+        return " in ".join((self.name, *reversed(self.wrappers))) + prefix

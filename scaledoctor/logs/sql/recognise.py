@@ -1,14 +1,17 @@
 """Which format a SQL log has: every format reads a sample, and the one that reads most wins."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from scaledoctor.errors import Unavailable
+from scaledoctor.logs.readers import Stamp
 from scaledoctor.logs.sql.csvlog import CSVLOG
-from scaledoctor.logs.sql.entry import Coverage, Format, Layout
+from scaledoctor.logs.sql.entry import Coverage, Entry, Format, Layout, lines_in
 from scaledoctor.logs.sql.infer import infer
 from scaledoctor.logs.sql.jsonlog import JSONLOG
 from scaledoctor.logs.sql.stderr import stderr
+from scaledoctor.logs.sql.wrappers import WRAPPERS, Wrapper
 
 SAMPLE = 2000
 """Lines that vote."""
@@ -16,7 +19,10 @@ SAMPLE = 2000
 UNDERSTOOD = 0.5
 """Share of lines that must be read; what describes half of a log describes none."""
 
-KNOWN = "PostgreSQL's stderr, csvlog or jsonlog"
+KNOWN = "PostgreSQL's log (stderr, csvlog, jsonlog, syslog, or as clouds and collectors wrap it)"
+
+_DEPTH = 2
+"""Wrappers around each other: a Kubernetes node writes what an operator writes."""
 
 _BARE = re.compile(rb"duration: \d+\.\d{3} ms[\"\r\n]")
 _SPOKEN = re.compile(rb"(?:LOG:  |\"|00000: )(?:statement|execute [^:\n]*): ")
@@ -24,9 +30,31 @@ _SPOKEN = re.compile(rb"(?:LOG:  |\"|00000: )(?:statement|execute [^:\n]*): ")
 
 def format_of(layout: Layout) -> Format:
     """How a recognised log is read."""
+    if layout.wrappers:
+        return _wrapped(layout)
     if layout.name == "csvlog":
         return CSVLOG
     return JSONLOG if layout.name == "jsonlog" else stderr(layout.prefix)
+
+
+def _wrapped(layout: Layout) -> Format:
+    """The format within, read from what the wrapper leaves."""
+    inner = format_of(replace(layout, wrappers=layout.wrappers[1:]))
+    wrapper = WRAPPERS[layout.wrappers[0]]
+
+    def entries(block: bytes, coverage: Coverage) -> Iterator[Entry]:
+        within = Coverage()
+        lines, unread = wrapper.unwrap(block)
+        yield from inner.entries(lines, within)
+        coverage.lines += lines_in(block)
+        coverage.unread += min(lines_in(block), unread + within.unread)
+
+    start = wrapper.start(inner.start)
+    return Format(start, entries, _stamp(inner, wrapper))
+
+
+def _stamp(inner: Format, wrapper: Wrapper) -> Stamp:
+    return lambda line: inner.stamp(wrapper.unwrap(line)[0])
 
 
 def recognise(sample: Sequence[bytes], prefix: str | None = None) -> Layout:
@@ -40,14 +68,29 @@ def recognise(sample: Sequence[bytes], prefix: str | None = None) -> Layout:
     if not lines:
         raise Unavailable("the log is empty", "is the log written somewhere else?")
     block = b"\n".join(lines) + b"\n"
+    share, best = _best(lines, prefix, _DEPTH)
+    if share < UNDERSTOOD or best is None:
+        raise Unavailable(_why(block, share), _hint(prefix))
+    return best
+
+
+def _best(lines: Sequence[bytes], prefix: str | None, depth: int) -> tuple[float, Layout | None]:
+    """The layout that reads most, and its share; a wrapper is looked into where one fits."""
+    block = b"\n".join(lines) + b"\n"
+    for name, wrapper in WRAPPERS.items() if depth else ():
+        head = re.compile(b"^(?:%s)" % wrapper.head, re.M)
+        if sum(1 for _ in head.finditer(block)) < UNDERSTOOD * len(lines):
+            continue
+        within = [line for line in wrapper.unwrap(block)[0].split(b"\n") if line.strip()]
+        share, found = _best(within, prefix, depth - 1) if within else (0.0, None)
+        if found is not None and share >= UNDERSTOOD:
+            return share, replace(found, wrappers=(name, *found.wrappers))
     bare = bool(_BARE.search(block) and _SPOKEN.search(block))
     layouts = [Layout("csvlog", bare=bare), Layout("jsonlog", bare=bare)]
     layouts.append(Layout("stderr", infer(lines)[0] if prefix is None else prefix, bare))
     read = [(understood(one, block), -place, one) for place, one in enumerate(layouts)]
-    share, _, best = max(read)
-    if share < UNDERSTOOD:
-        raise Unavailable(_why(block, share), _hint(prefix))
-    return best
+    share, _, best = max(read, key=lambda one: one[:2])
+    return share, best
 
 
 def understood(layout: Layout, block: bytes) -> float:
