@@ -7,6 +7,12 @@ from scaledoctor.demo.fault import Fault, Pace
 from scaledoctor.demo.shop import Names
 from scaledoctor.demo.stage import Stage
 
+LOGGED: Mapping[str, str | int] = {
+    "log_min_duration_statement": 0,
+    "log_line_prefix": "%m [%p] %c %q%u@%d/%a ",
+}
+"""A log from which requests can be told."""
+
 
 @contextmanager
 def inject(stage: Stage) -> Iterator[None]:
@@ -27,10 +33,7 @@ FAULT = Fault(
     subject=lambda names: names.customers,
     # Look-ups are cheap, but thirty for a page fill a small machine's cores with the others.
     symptoms=("postgres.cpu-bound", "postgres.statement-share"),
-    settings={
-        "log_min_duration_statement": 0,
-        "log_line_prefix": "%m [%p] %c %q%u@%d/%a ",
-    },
+    settings=LOGGED,
     pace=Pace(mix=mix),
     hurts=None,  # it was there before the first measurement
     bar=None,
