@@ -268,6 +268,18 @@ def test_backlog_behind_a_lock_of_the_database_needs_no_workers() -> None:
     assert use.waits_for == {"postgres.locks": 0.75}
 
 
+@pytest.mark.parametrize(
+    ("blocked", "starved"), [(0, False), (1, False), (2, True), (7, True), (8, False)]
+)
+def test_backlog_of_workers_without_a_name(blocked: int, starved: bool) -> None:
+    """Four are busy, and about as many sessions without a name wait for a lock: these are they."""
+    found = sessions(*(waiting(i, 99, application="") for i in range(blocked)), active(99, "web"))
+    finding = only(never(growing(400, 500, oldest=45.0, **BUSY), found))
+    assert bool(finding.waits_for) is starved
+    assert ("as it seems, sessions of web without a name" in finding.summary) is starved
+    assert ("more workers do not help" in finding.summary) is starved
+
+
 @pytest.mark.parametrize(("blocked", "starved"), [(1, False), (2, True)])
 def test_backlog_is_starved_from_half_of_its_slots(blocked: int, starved: bool) -> None:
     """One of four waits for a lock: too few workers; two of four: the database."""

@@ -1,4 +1,4 @@
-"""An application whose jobs procrastinate keeps in PostgreSQL; workers run its tasks."""
+"""An application whose jobs procrastinate keeps in PostgreSQL, through sessions without a name."""
 
 import sys
 import time
@@ -21,7 +21,7 @@ def app_of(dsn: str, connector: procrastinate.BaseConnector | None = None) -> pr
 
     @app.task(queue="mail", name="take_stock")
     def take_stock() -> None:
-        with psycopg.connect(dsn, application_name="shop-worker") as connection:
+        with psycopg.connect(dsn) as connection:
             connection.execute("UPDATE stock SET n = n - 1 WHERE id = 1")
 
     return app
@@ -29,9 +29,7 @@ def app_of(dsn: str, connector: procrastinate.BaseConnector | None = None) -> pr
 
 def work(dsn: str, slots: int) -> None:
     """Run a worker until it is killed; it polls, so that it takes jobs as fast as it can."""
-    connector = procrastinate.PsycopgConnector(
-        conninfo=dsn, kwargs={"application_name": "shop-worker"}
-    )
+    connector = procrastinate.PsycopgConnector(conninfo=dsn)
     app_of(dsn, connector).run_worker(
         concurrency=slots, listen_notify=False, fetch_job_polling_interval=0.05
     )

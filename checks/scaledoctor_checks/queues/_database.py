@@ -15,6 +15,9 @@ WORKER = re.compile(
 )
 """Applications whose name says that they are workers."""
 
+CROWD = 1.5
+"""Sessions without a name per busy worker, up to which they are taken for the workers'."""
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -22,7 +25,9 @@ class Held:
 
     ``blocked`` wait for another session's lock, ``running`` are in a statement. ``label`` is the
     application with most of them. ``queueing``: the database is on this host, whose cores are
-    full with tasks in the queue.
+    full with tasks in the queue. Without ``named`` they are sessions that give no application's
+    name, as those of most workers in Python: they count while they are about as many as the
+    busy workers.
     """
 
     label: str
@@ -30,6 +35,7 @@ class Held:
     running: float
     open: float
     queueing: bool
+    named: bool = True
 
     def locked(self, slots: float | None) -> float:
         """The share of the working slots that wait for a lock."""
@@ -41,6 +47,8 @@ class Held:
 
     def waits_for(self, slots: float | None) -> dict[str, float]:
         """The shares, by resource, that the workers measurably wait for."""
+        if not self.named and not 0 < self.open <= CROWD * (slots or 0.0) + 1.0:
+            return {}
         shares = {"postgres.locks": self.locked(slots)}
         if self.queueing:
             shares["host.cpu"] = self.statements(slots)
@@ -57,13 +65,17 @@ def held(
     if activity is None or activity.last.hidden or activity.last.untracked:
         return None
     mine = [[s for s in a.sessions if WORKER.search(s.application)] for a in activity]
+    named = any(s.state != "idle" for sessions in mine for s in sessions)
+    if not named:
+        mine = [[s for s in a.sessions if not s.application] for a in activity]
     labels = [s.label for sessions in mine for s in sessions]
     if not labels:
         return None
     count = len(mine)
     used = busy(cpu) if cpu else None
+    label = max(sorted(set(labels)), key=labels.count)
     return Held(
-        label=max(sorted(set(labels)), key=labels.count),
+        label=label if named else f"as it seems, sessions of {label} without a name",
         blocked=sum(s.blocked for some in mine for s in some) / count,
         running=sum(s.active and not s.blocked for some in mine for s in some) / count,
         open=sum(s.state != "idle" for some in mine for s in some) / count,
@@ -74,4 +86,5 @@ def held(
             and tells(info, local=server.local)
             and used.full(info.cores, share=0.9)
         ),
+        named=named,
     )
