@@ -63,6 +63,7 @@ def told(runs: Runs) -> tuple[object, ...]:
 
 def merged(parts: Sequence[Runs]) -> Runs:
     """Neighbours joined from left to right."""
+
     def followed(left: Runs, right: Runs) -> Runs:
         left.merge(right)
         return left
@@ -121,6 +122,31 @@ def test_keys_that_fell_silent_are_forgotten() -> None:
         stream.run("SELECT * FROM customer WHERE id = 1", key=f"s{n}")
         runs.feed(stream.calls.pop())
     assert len(runs.tracks) + len(runs.heads) <= MOST_KEYS
+
+
+def test_merging_forgets_them_too() -> None:
+    """Parts of a stretch of hours, each with connections of its own."""
+    total = Runs(whole=True)
+    for part in range(20):
+        stream = Stream(at=1000.0 + part * 10)
+        for n in range(100):
+            stream.page(6).key = f"{part}/{n}"
+        total.merge(fed(stream.calls, stream.templates.names))
+        assert len(total.tracks) <= 101
+        assert not total.heads
+    (one,) = total.finish().found.values()
+    assert (one.calls, one.requests) == (12_000, 2000)
+
+
+def test_what_begins_a_log_needs_no_head() -> None:
+    """The same as one that might go on from before, once both are finished."""
+    stream = Stream()
+    for n in (6, 9):
+        stream.run("COMMIT").page(n).rest(6.0)
+    whole = Runs(stream.templates.names, whole=True)
+    for call in stream.calls:
+        whole.feed(call)
+    assert told(whole) == told(fed(stream.calls, stream.templates.names))
 
 
 def test_no_literal_is_stored() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from scaledoctor.logs.nplusone.fragment import MOST_EXAMPLES
 from scaledoctor.logs.nplusone.judging import NOWHERE, Hit, Pattern
 
-EXACT_TO = 100
+EXACT_TO = 200
 """Executions per request that are counted one by one; above, to within 1 %."""
 
 
@@ -45,9 +45,9 @@ class Found:
 
 
 def rounded(n: int) -> int:
-    """A count to two or three digits, so that few are told apart."""
+    """A count to three digits, so that few are told apart."""
     step = 1
-    while n // step >= EXACT_TO * 10:
+    while n // step >= EXACT_TO:
         step *= 10
     return n // step * step
 

@@ -21,11 +21,11 @@ MOST_EXAMPLES = 3
 NEAR = 0.25
 """Seconds from the end of a parent to its first child, at most (labelled logs of several ORMs)."""
 
-STEP = 100
-"""Microseconds: the width of a bucket of gaps."""
+FINE, COARSE = 100, 1000
+"""Microseconds: the width of a bucket of gaps below 10 ms, and of one above."""
 
-LAST = 2500
-"""The bucket of gaps of 250 ms and more: no unit but a trace has them."""
+FINE_BUCKETS, LAST = 100, 340
+"""Buckets below 10 ms, and the one of 250 ms and more: no unit but a trace has those."""
 
 
 @dataclass(slots=True)
@@ -83,11 +83,19 @@ class Fragment:
 
 def _gap(seen: Seen, micros: int) -> None:
     """Count a gap before a call; what clocks make negative is in the first bucket."""
-    bucket = micros // STEP
-    if not 0 <= bucket <= LAST:
-        bucket = 0 if bucket < 0 else LAST
+    bucket = micros // FINE
+    if not 0 <= bucket < FINE_BUCKETS:
+        far = FINE_BUCKETS + (micros - FINE_BUCKETS * FINE) // COARSE
+        bucket = 0 if bucket < 0 else min(LAST, far)
     seen.gaps[bucket] = seen.gaps.get(bucket, 0) + 1
     seen.waited += micros
+
+
+def gap_of(bucket: int) -> float:
+    """Seconds in the middle of a bucket of gaps."""
+    if bucket < FINE_BUCKETS:
+        return (bucket + 0.5) * FINE / 1e6
+    return (FINE_BUCKETS * FINE + (bucket - FINE_BUCKETS + 0.5) * COARSE) / 1e6
 
 
 def sum_up(fragment: Fragment, names: list[bytes], *, show: bool) -> Fragment:

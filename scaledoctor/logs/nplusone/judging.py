@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from scaledoctor.logs.nplusone.fragment import MOST_DISTINCT, STEP, Fragment, Seen, refine
+from scaledoctor.logs.nplusone.fragment import MOST_DISTINCT, Fragment, Seen, gap_of, refine
 from scaledoctor.logs.nplusone.shapes import Role, shape
 from scaledoctor.logs.nplusone.values import varying
 from scaledoctor.logs.sql.calls import Unit
@@ -124,7 +124,7 @@ def median_gap(seen: Seen) -> float:
     for bucket, count in sorted(seen.gaps.items()):
         left -= count
         if left <= 0:
-            return (bucket + 0.5) * STEP / 1e6
+            return gap_of(bucket)
     return 0.0
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from scaledoctor.logs.nplusone.found import Found
-from scaledoctor.logs.nplusone.fragment import STEP
+from scaledoctor.logs.nplusone.fragment import gap_of
 from scaledoctor.logs.nplusone.judging import NOWHERE, Grade, Pattern
 from scaledoctor.logs.nplusone.runs import Runs
 from scaledoctor.logs.nplusone.shapes import numbered
@@ -164,10 +164,10 @@ def _spread(counts: Mapping[int, int], share: float) -> int:
 
 
 def _gap(gaps: Mapping[int, int], share: float) -> float:
-    return (_spread(gaps, share) + 0.5) * STEP / 1e6 if gaps else 0.0
+    return gap_of(_spread(gaps, share)) if gaps else 0.0
 
 
 def _waited(one: Found, cap: float) -> float:
     """Seconds of all gaps, each no longer than ``cap``; their exact sum where it is less."""
-    capped = sum(min(cap, (b + 0.5) * STEP / 1e6) * n for b, n in one.gaps.items())
+    capped = sum(min(cap, gap_of(bucket)) * n for bucket, n in one.gaps.items())
     return min(capped, max(0.0, one.waited / 1e6))

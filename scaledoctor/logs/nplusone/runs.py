@@ -28,7 +28,7 @@ MOST_KEYS = 20_000
 MOST_RAW = 64
 """Calls of a key that wait to be summed up: most units are dropped before."""
 
-MOST_FOUND = 5000
+MOST_FOUND = 1000
 """Findings told apart; what comes later is left out."""
 
 _EDGES = {Role.BEGIN: Edge.BEGIN, Role.END: Edge.END}
@@ -41,14 +41,15 @@ class Runs:
     """Repeated statements of a stretch of a log.
 
     ``names`` is the reader's table of templates, which may grow; ``show`` keeps three values of
-    each finding. ``began`` and ``latest`` are the first and the last end. ``tracks`` are the keys
-    at work, ``heads`` those that fell silent and may go on from an earlier stretch. ``calls`` and
-    ``micros`` count all reads and writes, ``pooled`` the signs of a pooler; ``orphaned`` is calls
-    by template that speak against its parent.
+    each finding; ``whole`` says that nothing comes before. ``began`` and ``latest`` are the first
+    and the last end. ``tracks`` are the keys at work, ``heads`` those that fell silent and may go
+    on from an earlier stretch. ``calls`` and ``micros`` count all reads and writes, ``pooled`` the
+    signs of a pooler; ``orphaned`` is calls by template that speak against its parent.
     """
 
     names: list[bytes] = field(default_factory=list)
     show: bool = False
+    whole: bool = False
     began: float | None = None
     latest: float = 0.0
     swept: float = 0.0
@@ -99,7 +100,7 @@ class Runs:
         if ended - self.swept > IDLE or len(self.tracks) >= MOST_KEYS:
             self._sweep()
         start = ended - (seconds or 0.0)
-        known = ended - self.began > IDLE or key in self.heads
+        known = self.whole or ended - self.began > IDLE or key in self.heads
         track = self.tracks[key] = whole(ended, start) if known else Track(ended, start, ended)
         return track
 
@@ -179,6 +180,7 @@ class Runs:
         for key, track in later.tracks.items():
             self._follow(key, track)
         self.latest = max(self.latest, later.latest)
+        self._sweep()
 
     def _follow(self, key: tuple[int, bytes], later: Track) -> None:
         """Put a key's later track behind its earlier one."""
@@ -193,7 +195,8 @@ class Runs:
             cutting.append(before, later, judge, pause=pause)
             self.tracks[key] = before
             return
-        known = key in self.heads or (self.began is not None and later.began - self.began > IDLE)
+        assert self.began is not None
+        known = self.whole or key in self.heads or later.began - self.began > IDLE
         self.tracks[key] = cutting.settle(later, judge) if known else later
 
     def _add_sums(self, later: "Runs") -> None:

@@ -46,6 +46,10 @@ class Partial:
     runs: Runs = field(default_factory=Runs)
     whole: bool = False
 
+    def __post_init__(self) -> None:
+        """The detector needs to know too."""
+        self.runs.whole |= self.whole
+
     @property
     def understood(self) -> float:
         """Share of the lines that were read."""
