@@ -30,9 +30,24 @@ def test_without_rates_nothing_is_said() -> None:
     """One reading, or counters that began anew: skipped with its reason, not quiet."""
     stats, now = seen(server("s1"), down("s2"))
     with pytest.raises(Unavailable, match="one reading"):
-        list(servers_down(Window.of(stats.last), now))
+        list(slow_server(Window.of(stats.last), now, None, None))
     with pytest.raises(Unavailable, match="counts anew"):
         list(servers_down(reloaded(stats), now))
+
+
+def test_what_stands_is_told_by_one_reading() -> None:
+    """A server that is down is down; of 503 and rates nothing is known then."""
+    stats, now = seen(server("s1"), down("s2"), samples=1)
+    once = Window.of(stats.last)
+    found = only(list(servers_down(once, now)))
+    assert (found.subject, found.kind, found.impact) == ("app/s2", Kind.LIVE, 0.0)
+    bare, now = seen(server("s1"), server("s2", status="no check", check="", code=None), samples=1)
+    assert only(list(no_health_check(Window.of(bare.last), now))).subject == "app"
+    assert not list(servers_down(Window.of(seen(server("s1"))[0].last), now))
+    gone, now = seen(down("s1", since=9), down("s2", "L7STS", since=9000), requests=10, samples=1)
+    assert only(list(servers_down(Window.of(gone.last), now))).severity is Severity.CRITICAL
+    idle, now = seen(down("s1"), down("s2", "L7STS"), samples=1)
+    assert only(list(servers_down(Window.of(idle.last), now))).kind is Kind.RISK
 
 
 def test_all_up_is_quiet_and_so_is_maintenance() -> None:

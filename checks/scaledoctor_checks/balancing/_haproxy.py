@@ -157,6 +157,10 @@ class Traffic:
     groups: tuple[Group, ...]
     seconds: float
 
+    def live(self, group: Group) -> bool:
+        """Whether a backend carries requests: in the window, else since HAProxy was started."""
+        return bool(group.requests if self.seconds else group.row.requests)
+
     def lost(self, requests: float) -> float:
         """Share of all requests of the window."""
         total = sum(g.requests for g in self.groups)
@@ -168,14 +172,14 @@ class Traffic:
         return min(1.0, in_hand / total) if total else 0.0
 
 
-def traffic(stats: Window[HaproxyStats], now: Window[HaproxyNow]) -> Traffic:
-    """Put both facts together.
+def traffic(stats: Window[HaproxyStats], now: Window[HaproxyNow], *, rates: bool = True) -> Traffic:
+    """Put both facts together; without ``rates`` one reading is enough, in which nothing grew.
 
     Raises:
         Unavailable: there is one reading only, or HAProxy began to count anew in between.
 
     """
-    if len(stats) < 2 or stats.seconds <= 0:
+    if rates and (len(stats) < 2 or stats.seconds <= 0):
         raise Unavailable("one reading of HAProxy gives no rates", "scan with a --window")
     before = {b.name: b for b in stats.first.backends}
     earlier = {(s.proxy, s.name): s for s in stats.first.servers}

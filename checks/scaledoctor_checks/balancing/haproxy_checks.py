@@ -32,7 +32,7 @@ def no_health_check(
     """
     yield from bounded(
         _unchecked(group, members)
-        for group in traffic(stats, now).groups
+        for group in traffic(stats, now, rates=False).groups
         if group.row.servers >= servers
         and (members := [s for s in group.servers if not s.row.checked and not s.row.parked])
     )
@@ -78,7 +78,7 @@ def shallow_health_check(
     """
     yield from bounded(
         _shallow(group)
-        for group in traffic(stats, now).groups
+        for group in traffic(stats, now, rates=False).groups
         if group.row.mode == "http"
         and group.row.servers >= servers
         and any(s.row.check == "L4OK" for s in group.servers)
@@ -131,7 +131,7 @@ def flapping(
     References: HAProxy, configuration manual, "fall", "rise" and "slowstart".
     """
     hours = max(1.0, (info.uptime or 0) / 3600) if info is not None and info.uptime else None
-    found = traffic(stats, now)
+    found = traffic(stats, now, rates=False)
     yield from bounded(
         _flaps(group, members, found)
         for group in found.groups

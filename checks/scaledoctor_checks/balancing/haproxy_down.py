@@ -56,7 +56,7 @@ def servers_down(
     When to ignore: during a rollout that takes them out one by one.
     References: HAProxy, management guide 9.1 (CSV format); configuration manual, "check".
     """
-    found = traffic(stats, now)
+    found = traffic(stats, now, rates=False)
     yield from bounded(_down(g, found, half) for g in found.groups if g.row.down)
 
 
@@ -69,10 +69,12 @@ def _down(group: Group, all_of_it: Traffic, half: float) -> Finding:
     symptom = bool(common_answer(group))
     severity = Severity.HIGH if lost >= half else Severity.MEDIUM
     single = len(fallen) == 1 and not gone
+    # One reading counts no refusals: whoever has had requests will get more.
+    unseen = not all_of_it.seconds and all_of_it.live(group)
     return Finding(
         subject=fallen[0].key if single else group.row.name,
         summary=_summary(group, fallen, refused),
-        severity=Severity.CRITICAL if gone and refused else severity,
+        severity=Severity.CRITICAL if gone and (refused or unseen) else severity,
         evidence=(
             Evidence("servers down", float(group.row.down), f"of {group.row.servers}", None,
                      SOURCE),
@@ -87,7 +89,7 @@ def _down(group: Group, all_of_it: Traffic, half: float) -> Finding:
         explains={} if symptom else {group.key: 1.0 if gone else lost},
         waits_for={group.key: 1.0} if symptom else {},
         impact=min(1.0, impact),
-        kind=Kind.LIVE if group.requests else Kind.RISK,
+        kind=Kind.LIVE if all_of_it.live(group) else Kind.RISK,
     )  # fmt: skip
 
 
@@ -157,7 +159,7 @@ def shared_health_check(
     References: HAProxy, configuration manual, "option httpchk"; Amazon Builders' Library,
     "Implementing health checks".
     """
-    found = traffic(stats, now)
+    found = traffic(stats, now, rates=False)
     blocked = _blocked(activity)
     for group in found.groups:
         answer = common_answer(group) if group.row.down >= together else ""
@@ -181,8 +183,8 @@ def _shared(
     return Finding(
         subject=group.row.name,
         summary=f"all {count} servers of backend {group.row.name} were taken out together by "
-        f"{answer}, though they accept connections; {refused:.0f} of {group.requests:.0f} "
-        "requests got 503",
+        f"{answer}, though they accept connections"
+        + (f"; {refused:.0f} of {group.requests:.0f} requests got 503" if refused else ""),
         severity=Severity.CRITICAL if refused else Severity.HIGH,
         confidence=Confidence.HIGH if (blocked or 0.0) >= locks else Confidence.MEDIUM,
         evidence=tuple(_shared_evidence(group, answer, blocked, locks)),
@@ -204,7 +206,7 @@ def _shared(
         explains={group.key: 1.0},
         waits_for={"postgres.locks": blocked} if blocked else {},
         impact=all_of_it.lost(refused),
-        kind=Kind.LIVE if group.requests else Kind.RISK,
+        kind=Kind.LIVE if all_of_it.live(group) else Kind.RISK,
     )  # fmt: skip
 
 
