@@ -7,6 +7,7 @@ import pytest
 
 from scaledoctor.sdk import Confidence, Finding, Kind, Reach, Severity, State, Unavailable
 from scaledoctor.sources.host import HostInfo
+from scaledoctor_checks.mysql._index import index_for
 from scaledoctor_checks.mysql.buffer_pool import buffer_pool
 from scaledoctor_checks.mysql.connections import connections, connections_exhausted
 from scaledoctor_checks.mysql.locks import lock_wait, mysql_locks
@@ -189,6 +190,25 @@ def test_slow_statement_tells_rows_and_plan() -> None:
     assert "looks at 60,000 rows for 1 that come out" in finding.summary
     assert finding.explains["mysql.running"] == pytest.approx(9 / 11)
     assert finding.fixes[0].commands[0] == "USE `shop`;"
+    index = "CREATE INDEX `orders_customer` ON `shop`.`orders` (`customer`);"
+    assert finding.fixes[0].commands[2].startswith(index)
+
+
+@pytest.mark.parametrize(
+    ("digest", "index"),
+    [
+        ("SELECT * FROM `a` . `t` WHERE `x` = ? AND `y` > ?", "`t_x` ON `a`.`t` (`x`)"),
+        ("SELECT * FROM `t` WHERE `x` IN (...) LIMIT ?, ...", "`t_x` ON `shop`.`t` (`x`)"),
+        ("UPDATE `t` SET `x` = ? WHERE `y` = ? AND `z` = ?", "`t_y_z` ON `shop`.`t` (`y`, `z`)"),
+        ("SELECT COUNT ( * ) FROM `t`", ""),
+        ("SELECT * FROM `t` JOIN `u` ON `t` . `a` = `u` . `a` WHERE `x` = ?", ""),
+        ("CALL `p` (?)", ""),
+    ],
+)
+def test_the_index_that_a_statement_asks_for(digest: str, index: str) -> None:
+    """By the columns that it compares with values, where they are of one table."""
+    found = index_for(digest, "shop")
+    assert (found[0] if found else "") == (f"CREATE INDEX {index};" if index else "")
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,6 @@ def threads_running(
                 (
                     f"# all pools together: {2 * info.cores} connections; the rest waits in the "
                     "application",
-                    "SET GLOBAL innodb_thread_concurrency = 0;  # 0 lets InnoDB take all: leave it",
                 ),
                 "text",
                 risk="requests wait in the application's pool instead",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Severity, Step, Window, check
 from scaledoctor.sources.host import Processes, cores_by_label
 from scaledoctor.sources.mysql import MysqlDigest, MysqlDigests, MysqlServer
+from scaledoctor_checks.mysql._index import index_for
 from scaledoctor_checks.postgres._words import statement
 
 SOURCE = "performance_schema digests over the window"
@@ -130,15 +131,17 @@ def _finding(
 def _fix(server: MysqlServer, one: _Grown) -> Fix:
     schema = one.key.rpartition("/")[0]
     name = schema.replace("`", "``")
+    index = index_for(one.text, schema)
+    online = "" if server.mariadb else " ALGORITHM=INPLACE builds it beside the writes"
     return Fix(
         "See its plan, and give its conditions an index",
         (
             *([f"USE `{name}`;"] if schema else []),
             f"EXPLAIN {one.text[:1000]};  -- with real values for ?",
-            "-- where it says type ALL or no key: CREATE INDEX ... ON that table (...)",
+            *([f"{index[0]}  -- where EXPLAIN says type ALL or no key"] if index else
+              ["-- where it says type ALL or no key: CREATE INDEX ... ON that table (...)"]),
         ),
-        risk="EXPLAIN runs nothing; an index takes space and makes writes a little slower"
-        + (", and is built online with ALGORITHM=INPLACE" if not server.mariadb else ""),
+        risk=f"EXPLAIN runs nothing; an index takes space, and writes take longer.{online}",
         verify="scaledoctor scan again: rows looked at per call",
-        undo="DROP INDEX",
-    )
+        undo=index[1] if index else "DROP INDEX",
+    )  # fmt: skip
