@@ -159,3 +159,22 @@ def test_the_pooler_can_tell_them_apart(named_pool: Library) -> None:
     assert named_pool.only.calls >= 0.9 * 60 * AUTHORS
     (one,) = n_plus_one(named_pool.told, None, PoolerDatabases(()))
     assert one.kind is Kind.LIVE
+
+
+def test_traces_tell_requests_apart_behind_a_pooler(behind_pool: Library) -> None:
+    """sqlcommenter: four clients on two servers, each page exactly, with its route."""
+
+    def page(number: int) -> None:
+        trace = f"traceparent='00-{number:032x}-{number:016x}-01'"
+        comment = f"/*controller='authors',action='list',{trace}*/"
+        with connect(behind_pool) as connection:
+            found = connection.execute(f"SELECT id FROM author {comment}".encode()).fetchall()
+            look_up = f"SELECT * FROM book WHERE author_id = %s {comment}".encode()
+            for (key,) in found[: 5 + number % 2]:
+                connection.execute(look_up, (key,))
+
+    with behind_pool.logged(), ThreadPoolExecutor(4) as pool:
+        list(pool.map(page, range(1, 21)))
+    one = behind_pool.only
+    assert (one.route, one.sure) == ("authors#list", True)
+    assert (one.requests, one.median, one.most, one.calls) == (20, 5, 6, 110)
