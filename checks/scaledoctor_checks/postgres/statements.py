@@ -14,20 +14,18 @@ from scaledoctor.sdk import (
 )
 from scaledoctor.sources.host import CpuTimes, HostInfo, Processes
 from scaledoctor.sources.pgbouncer import PoolerDatabases, PoolerPools, PoolerServers
-from scaledoctor.sources.postgres import Activity, Server, Settings, Statements, Tables
+from scaledoctor.sources.postgres import Activity, Plans, Server, Settings, Statements, Tables
 from scaledoctor.sources.redis.traffic import RedisTraffic
-from scaledoctor.sql import identifier
 from scaledoctor_checks.host._use import busy as use_of
 from scaledoctor_checks.host._use import tells
 from scaledoctor_checks.pooling._inside import inside
+from scaledoctor_checks.postgres._advice import Advice, advice
 from scaledoctor_checks.postgres._asleep import sleepers_crowd
 from scaledoctor_checks.postgres._explain import plan_fix
 from scaledoctor_checks.postgres._heavy import (
     ALONE,
     DOMINANT,
-    Candidate,
     Heavy,
-    candidate,
     database_share,
     heavy,
 )
@@ -67,6 +65,7 @@ def statement_share(
     settings: Settings | None = None,
     queue: Window[PoolerPools] | None = None,
     traffic: Window[RedisTraffic] | None = None,
+    plans: Plans | None = None,
     /,
     *,
     share: float = DOMINANT,
@@ -88,7 +87,10 @@ def statement_share(
     sleeps on purpose, as pollers of jobs do, counts only where such sessions take half of the
     slots, or of a pool with a queue. Its share of a PgBouncer pool is that of the pool's busy
     servers which run it. Called as often as a cache in Redis has misses, it waits for that cache.
-    Fix: the index that its predicate lacks, when there is one; else its plan.
+    Its plan is asked for without running it, with values out of the planner's statistics in place
+    of its parameters, and an index is tried on it with HypoPG where that is there.
+    Fix: the index that its plan lacks, when one would help; else the type of a parameter, a
+    trigram index, or a look at its plan.
     When to ignore: a report that runs when nobody waits.
     References: PostgreSQL manual, pg_stat_statements; "Indexes".
     """
@@ -103,10 +105,9 @@ def statement_share(
         alone = one.seconds / seconds < ALONE and one.calls < per_second * seconds
         wasteful = one.wasteful(blocks_per_call, blocks_per_row, slow)
         wasteful = wasteful and (not alone or _queued(server, cpu, info))
-        index = candidate(one.query, tables, SMALL)
         yield _finding(
             one,
-            index,
+            advice(one, plans, tables, SMALL),
             wasteful=wasteful,
             server=server,
             share=share,
@@ -127,7 +128,7 @@ def _queued(server: Server, cpu: Window[CpuTimes] | None, info: HostInfo | None)
 
 def _finding(
     one: Heavy,
-    index: Candidate | None,
+    told: Advice,
     *,
     wasteful: bool,
     server: Server,
@@ -136,14 +137,14 @@ def _finding(
     missed: float,
     explains: Mapping[str, float],
 ) -> Finding:
-    scans = index is not None and one.blocks_per_call >= index.table.pages / 2
+    scans = told.index is not None and one.blocks_per_call >= told.pages / 2
     locked = one.blocked >= 0.5
     severity = Severity.CRITICAL if one.share >= 0.6 else Severity.HIGH
     return Finding(
-        subject=f"{index.table.label}({', '.join(index.columns)})" if index else one.query[:200],
-        summary=_summary(one, index, scans=scans),
+        subject=told.subject or one.query[:200],
+        summary=_summary(one, told, scans=scans),
         severity=severity if wasteful and not locked else Severity.INFO,
-        confidence=Confidence.HIGH if scans or not index else Confidence.MEDIUM,
+        confidence=Confidence.HIGH if scans or told.sure else Confidence.MEDIUM,
         evidence=(
             Evidence("share of statement time", one.share, "share", share, SOURCE),
             Evidence("sessions busy with it, mean", busy, "sessions", source=SOURCE),
@@ -153,48 +154,36 @@ def _finding(
             Evidence("rows per call", one.rows / one.calls if one.calls else 0.0, "rows",
                      source=SOURCE),
             Evidence("share of its time waiting for others", one.blocked, "share", source=SOURCE),
+            *told.evidence(),
         ),
-        fixes=tuple(_fixes(one, index, server)),
+        fixes=tuple(_fixes(one, told, server)),
         explains={resource: part for resource, part in explains.items() if part},
         waits_for={"postgres.locks": one.blocked, **({"redis.misses": missed} if missed else {})},
         impact=one.share * (1 - one.blocked) if wasteful else 0.0,
     )  # fmt: skip
 
 
-def _summary(one: Heavy, index: Candidate | None, *, scans: bool) -> str:
+def _summary(one: Heavy, told: Advice, *, scans: bool) -> str:
     head = f"{one.share:.0%} of statement time goes to {statement(one.query, 70)}"
     each = f"{one.mean * 1000:.0f} ms a call" if one.calls else f"running for {one.longest:.0f} s"
-    if index and scans:
-        return (
-            f"{head} ({each}): no index on {index.table.label} ({', '.join(index.columns)}), so "
-            f"each call reads {one.blocks_per_call:,.0f} of its {index.table.pages:,} pages for "
-            f"{one.rows / max(one.calls, 1):,.0f} rows"
-        )
-    if index:
-        return f"{head} ({each}): no index on {index.table.label} ({', '.join(index.columns)})"
-    return f"{head} ({each}, {one.blocks_per_call:,.0f} blocks)"
+    if not told.why:
+        return f"{head} ({each}, {one.blocks_per_call:,.0f} blocks)"
+    reads = (
+        f", so each call reads {one.blocks_per_call:,.0f} of its {told.pages:,} pages for "
+        f"{one.rows / max(one.calls, 1):,.0f} rows"
+    )
+    return f"{head} ({each}): {told.why}{reads if scans else ''}{told.proof}"
 
 
-def _fixes(one: Heavy, index: Candidate | None, server: Server) -> Iterator[Fix]:
+def _fixes(one: Heavy, told: Advice, server: Server) -> Iterator[Fix]:
     if fix := maintenance(one.query, server.database, server.major):
         yield fix
         return
     if one.slept:
         yield AWAKE
         return
-    if index:
-        table = f"{identifier(index.table.schema)}.{identifier(index.table.name)}"
-        columns = ", ".join(map(identifier, index.columns))
-        name = "_".join((index.table.name, *index.columns, "idx"))[:63]
-        whole = f"{identifier(index.table.schema)}.{identifier(name)}"
-        yield Fix(
-            f"Index {index.table.label} on {', '.join(index.columns)}",
-            (f"CREATE INDEX CONCURRENTLY {identifier(name)} ON {table} ({columns});",),
-            risk="reads the whole table once, does not block writes; each write then maintains "
-            "one more index; waits for old transactions to end",
-            verify="scaledoctor scan again: the statement's blocks per call fall",
-            undo=f"DROP INDEX CONCURRENTLY {whole};",
-        )
+    if fix := told.fix():
+        yield fix
         return
     verify = f"its time per call falls below {duration(one.mean)}"
     yield from plan_fix("Look at its plan", one.query, server.major, verify)

@@ -4,6 +4,7 @@ from scaledoctor.sources.postgres.activity import Activity, Session
 from scaledoctor.sources.postgres.counters import DatabaseCounters, Databases
 from scaledoctor.sources.postgres.locks import Lock, LockTable
 from scaledoctor.sources.postgres.newcomers import Newcomer, Newcomers
+from scaledoctor.sources.postgres.plans import Plans, StatementPlan
 from scaledoctor.sources.postgres.replay import Replay
 from scaledoctor.sources.postgres.server import Server, Settings
 from scaledoctor.sources.postgres.statements import Statement, Statements
@@ -18,11 +19,13 @@ __all__ = [
     "LockTable",
     "Newcomer",
     "Newcomers",
+    "Plans",
     "Replay",
     "Server",
     "Session",
     "Settings",
     "Statement",
+    "StatementPlan",
     "Statements",
     "Table",
     "Tables",

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from scaledoctor.errors import Exit, ScaledoctorError, Unavailable
 from scaledoctor.plans.tree import Plan
 from scaledoctor.sources.postgres._refusal import refusal
+from scaledoctor.sources.postgres.plans_index import advised, hypothetical
 from scaledoctor.sources.postgres.plans_ladder import Rung, climb
-from scaledoctor.sources.postgres.plans_own import own
+from scaledoctor.sources.postgres.plans_own import Own, own
 from scaledoctor.sources.postgres.plans_run import analysed
 from scaledoctor.targets import Target
 
@@ -60,7 +61,9 @@ async def _ask(dsn: str, query: str, analyze: str) -> Answer:
                     )
                     plan = done.plan or plan
                     notes += _words(done.plan is not None, done.reasons)
-                return Answer(plan, rung.way == "filled", tuple(notes), await _advice(rung))
+                return Answer(
+                    plan, rung.way == "filled", tuple(notes), await _advice(connection, rung)
+                )
             except Unavailable as absent:
                 raise ScaledoctorError(f"--query: {absent.reason}", absent.enable) from None
             except psycopg.Error as error:
@@ -77,5 +80,16 @@ def _words(ran: bool, reasons: tuple[str, ...]) -> list[str]:
     return [f"not run: {'; '.join(reasons)}"]
 
 
-async def _advice(rung: Rung) -> tuple[str, ...]:
-    return ()
+async def _advice(connection: Own, rung: Rung) -> tuple[str, ...]:
+    """The index that it lacks, with its proof, or nothing."""
+    import psycopg
+
+    try:
+        trials = await advised(connection, rung, (), await hypothetical(connection))
+    except (Unavailable, psycopg.Error):
+        return ()
+    lines: list[str] = []
+    for trial in trials:
+        lines += [f"-- index on {trial.label}: {trial.proof}", *trial.commands()]
+        lines += [f"-- undo: {trial.undo()}"]
+    return tuple(lines)

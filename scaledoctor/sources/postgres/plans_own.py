@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from scaledoctor.errors import Unavailable
+from scaledoctor.sources.postgres._connect import _read_leniently
 from scaledoctor.sources.postgres._wire import tagged
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ async def own(dsn: str, seconds: float) -> AsyncIterator[Own]:
         connect_timeout=3,
         application_name="scaledoctor",
     )
+    _read_leniently(connection)
     try:
         yield Own(connection, connection.info.server_version, monotonic() + seconds)
     finally:

@@ -1,0 +1,140 @@
+"""Plans of the window's heaviest statements, with the indexes that were tried on them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scaledoctor.plans.tree import masked, raw_of
+from scaledoctor.plans.trial import Trial
+from scaledoctor.sdk import Cadence, Unavailable, Window, fact, probe
+from scaledoctor.sources.postgres.plans_index import advised, hypothetical
+from scaledoctor.sources.postgres.plans_ladder import Rung, climb
+from scaledoctor.sources.postgres.plans_own import Own, own
+from scaledoctor.sources.postgres.plans_run import distress, place
+from scaledoctor.sources.postgres.server import Server
+from scaledoctor.sources.postgres.session import PostgresSession
+from scaledoctor.sources.postgres.statements import Statement, Statements
+
+MOST = 5
+"""Statements whose plan is asked for."""
+
+SHARE = 0.05
+"""Least share of all statements' time of one that is asked about."""
+
+SECONDS = 2.0
+"""For all plans and trials together."""
+
+
+@fact
+@dataclass(frozen=True, slots=True)
+class StatementPlan:
+    """One statement's plan as JSON without literals; empty when ``problem`` says why not.
+
+    ``way`` is literal, filled (values out of the statistics) or generic; ``proved`` that the
+    server gives it the statement's own identity; ``sensitive`` that other values get another plan.
+    """
+
+    query_id: str
+    way: str
+    proved: bool
+    sensitive: bool
+    plan: str
+    trials: tuple[Trial, ...]
+    problem: str = ""
+
+
+@fact
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """The plans of the heaviest statements; ``hypopg`` whether an index could be tried."""
+
+    plans: tuple[StatementPlan, ...]
+    hypopg: bool
+
+    def find(self, query_id: str) -> StatementPlan | None:
+        """The plan of a statement, if there is one."""
+        return next((p for p in self.plans if p.query_id == query_id and p.plan), None)
+
+
+def heaviest(window: Window[Statements]) -> list[Statement]:
+    """The statements that took most time within the window, those with a text only."""
+    before = {s.key: s.seconds for s in window.first.statements} if len(window) > 1 else {}
+    grown: dict[str, float] = {}
+    texts: dict[str, Statement] = {}
+    for one in window.last.statements:
+        spent = max(0.0, one.seconds - before.get(one.key, 0.0))
+        grown[one.query_id] = grown.get(one.query_id, 0.0) + spent
+        if one.query:
+            texts.setdefault(one.query_id, one)
+    total = sum(grown.values()) or 1.0
+    ids = sorted(grown, key=lambda i: -grown[i])[:MOST]
+    return [texts[i] for i in ids if i in texts and grown[i] / total >= SHARE]
+
+
+@probe(cost="up to 5 plans and their trials, none run, 2 s at most", cadence=Cadence.LAST)
+async def plans(pg: PostgresSession, server: Server, statements: Window[Statements]) -> Plans:
+    """Plan the heaviest statements on a connection of its own, and try the indexes they lack."""
+    import psycopg
+    from psycopg.conninfo import make_conninfo
+
+    if pg.pooled:
+        raise Unavailable("plans are not asked for through a pooler", "scan the server itself")
+    wanted = [s for s in heaviest(statements) if _readable(s.query)]
+    if not wanted:
+        return Plans((), hypopg=False)
+    info = pg.wire.connection.info
+    given = {**info.get_parameters(), "password": info.password or None}
+    try:
+        async with own(make_conninfo("", **given), SECONDS) as connection:
+            worry = distress(await place(connection))
+            if worry:
+                raise Unavailable(f"no plan is asked for, because {worry}")
+            return await _all(connection, wanted)
+    except psycopg.Error as error:
+        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise Unavailable(pg.redactor.text(line)) from None
+
+
+def _readable(query: str) -> bool:
+    """Whether a text is whole: neither cut off nor masked beyond the grammar."""
+    return "?" not in query and len(query) < 4000 and "\ufffd" not in query
+
+
+async def _all(own: Own, wanted: Sequence[Statement]) -> Plans:
+    hypopg = await hypothetical(own)
+    rungs: dict[str, Rung] = {}
+    found: list[StatementPlan] = []
+    for one in wanted:
+        got = await _climbed(own, one)
+        if isinstance(got, Rung):
+            rungs[one.query_id] = got
+        else:
+            found.append(StatementPlan(one.query_id, "", False, False, "", (), got))
+    for query_id, rung in rungs.items():
+        others = [r for i, r in rungs.items() if i != query_id]
+        trials = await _tried(own, rung, others, hypopg)
+        plan = json.dumps(raw_of(masked(rung.plan)))
+        found.append(
+            StatementPlan(query_id, rung.way, rung.proved, rung.sensitive, plan, trials)
+        )  # fmt: skip
+    return Plans(tuple(found), hypopg=bool(hypopg))
+
+
+async def _climbed(own: Own, one: Statement) -> Rung | str:
+    import psycopg
+
+    try:
+        return await climb(own, one.query.rstrip("; \n"), one.query_id)
+    except Unavailable as absent:
+        return absent.reason
+    except psycopg.Error as error:
+        return type(error).__name__
+
+
+async def _tried(own: Own, rung: Rung, others: Sequence[Rung], hypopg: str) -> tuple[Trial, ...]:
+    import psycopg
+
+    try:
+        return await advised(own, rung, others, hypopg)
+    except (Unavailable, psycopg.Error):
+        return ()  # the plan alone is worth something
