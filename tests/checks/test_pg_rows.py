@@ -145,3 +145,19 @@ def test_sharers_at_work_are_named_too() -> None:
     found = only(list(blocking_transaction(SERVER, window, lock_window(*row_locks(1, 2)), None)))
     assert found.confidence is Confidence.MEDIUM
     assert "-- cron" in found.fixes[0].commands[1]
+
+
+@pytest.mark.parametrize(("advisory", "words"), [(3, "an advisory lock"), (2, "the same rows")])
+def test_turns_on_an_advisory_lock_are_no_rows(advisory: int, words: str) -> None:
+    """What most of them wait for."""
+    pids = range(1, 6)
+    window = Window.of(*(
+        activity(active(root), *(
+            waiting(pid, root, event="advisory" if n < advisory else "transactionid")
+            for n, pid in enumerate(p for p in pids if p != root)
+        ))
+        for root in pids
+    ))  # fmt: skip
+    found = only(list(hot_row(SERVER, window, None)))
+    assert f"take turns on {words}" in found.summary
+    assert ("pg_try_advisory_lock" in str(found.fixes)) is (advisory > 2)

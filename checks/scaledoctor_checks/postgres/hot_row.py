@@ -31,7 +31,7 @@ def hot_row(
     mean_blocked: float = 1.0,
     share_of_busy: float = 0.2,
 ) -> Iterator[Finding]:
-    """Many short transactions queue for the same rows, one after the other.
+    """Many short transactions queue for the same rows or the same advisory lock.
 
     Why: all of them update the same row (a counter, a stock, a balance), so that they run one at
     a time, however many connections or cores there are.
@@ -40,7 +40,7 @@ def hot_row(
     which others now wait for them. Fires at a mean of ``mean_blocked`` waiters and
     ``share_of_busy`` of the busy sessions' time.
     Fix: update the shared row last in the transaction, keep nothing slow behind it, spread the
-    row over several, or collect the changes in a queue.
+    row over several, or collect the changes in a queue; of an advisory lock, one for each thing.
     When to ignore: a job that is meant to run one at a time.
     References: PostgreSQL manual, "Row-Level Locks".
     """
@@ -55,13 +55,15 @@ def hot_row(
         return
     victims = [v for r in spread for v in r.victims]
     text, times = _most_common([v.query for v in victims])
-    table = _table(locks, text)
+    advisory = sum(v.wait_event == "advisory" for v in victims) * 2 > len(victims)
+    table = "" if advisory else _table(locks, text)
+    what = "an advisory lock" if advisory else f"the same rows of {table or 'one table'}"
     labels = ", ".join(name for name, _ in Counter(v.label for v in victims).most_common(3))
     yield Finding(
         subject=table or statement(text),
         summary=(
-            f"sessions of {labels} take turns on the same rows of {table or 'one table'}: "
-            f"{mean:.1f} wait at any time for {statement(text)}"
+            f"sessions of {labels} take turns on {what}: {mean:.1f} wait at any time for "
+            f"{statement(text)}"
         ),
         severity=severity(impact),
         confidence=Confidence.HIGH if times >= len(victims) / 2 else Confidence.MEDIUM,
@@ -71,7 +73,7 @@ def hot_row(
             Evidence("different sessions at the root", len(spread), "sessions", source=SOURCE),
             Evidence("root idle in its transaction", _idle(spread), "share", source=SOURCE),
         ),
-        fixes=(_fix(statement(text)),),
+        fixes=(_finer(statement(text)) if advisory else _fix(statement(text)),),
         explains={"postgres.locks": total / found.blocked},
         impact=impact,
     )
@@ -121,6 +123,22 @@ def _fix(text: str) -> Fix:
             f"--    {text}",
         ),
         risk="a change in the application; test that the order of updates stays the same",
+        verify="scaledoctor scan again: postgres.locks below 10 %",
+        undo="deploy the version before",
+    )
+
+
+def _finer(text: str) -> Fix:
+    return Fix(
+        "Take the advisory lock for less: a key for each thing, and for a shorter time",
+        (
+            "-- 1. lock the thing that is worked on, not the whole job: its id is the key",
+            "-- 2. take it last, and give it back before anything outside the database is called",
+            "-- 3. who need not wait takes pg_try_advisory_lock and comes again later",
+            f"--    {text}",
+        ),
+        language="text",
+        risk="a change in the application; what the one lock kept apart may then run at once",
         verify="scaledoctor scan again: postgres.locks below 10 %",
         undo="deploy the version before",
     )
