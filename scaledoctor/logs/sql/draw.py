@@ -96,7 +96,9 @@ def _headline(told: Told, sheet: Sheet) -> Iterator[str]:
         yield f"{moment(log.first)} to {moment(log.first + log.seconds)}"
     yield headline(log)
     if log.untimed:
-        yield f"{plural(log.untimed, 'execution')} without a time: log_min_duration_statement = 0"
+        server = log.format.startswith(("stderr", "csvlog", "jsonlog"))
+        enable = ": log_min_duration_statement = 0 writes it" if server else ""
+        yield f"{plural(log.untimed, 'execution')} without a time{enable}"
     if log.note:
         yield log.note
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from scaledoctor.errors import Unavailable
 from scaledoctor.logs.readers import Stamp
+from scaledoctor.logs.sql.apps import APPS, app, votes
 from scaledoctor.logs.sql.csvlog import CSVLOG
 from scaledoctor.logs.sql.entry import Coverage, Entry, Format, Layout, lines_in
 from scaledoctor.logs.sql.infer import infer
@@ -19,7 +20,14 @@ SAMPLE = 2000
 UNDERSTOOD = 0.5
 """Share of lines that must be read; what describes half of a log describes none."""
 
-KNOWN = "PostgreSQL's log (stderr, csvlog, jsonlog, syslog, or as clouds and collectors wrap it)"
+KNOWN = (
+    "PostgreSQL's log (stderr, csvlog, jsonlog, syslog, or as clouds and collectors wrap it) "
+    "or an ORM's"
+)
+
+_FEWEST, _STATEMENTS = 3, 0.02
+"""Statements that make a log one of an application, and their share of its lines: the rest may be
+anything that an application says."""
 
 _DEPTH = 2
 """Wrappers around each other: a Kubernetes node writes what an operator writes."""
@@ -34,6 +42,8 @@ def format_of(layout: Layout) -> Format:
         return _wrapped(layout)
     if layout.name == "csvlog":
         return CSVLOG
+    if layout.name in APPS:
+        return app(layout.name)
     return JSONLOG if layout.name == "jsonlog" else stderr(layout.prefix)
 
 
@@ -90,7 +100,15 @@ def _best(lines: Sequence[bytes], prefix: str | None, depth: int) -> tuple[float
     layouts.append(Layout("stderr", infer(lines)[0] if prefix is None else prefix, bare))
     read = [(understood(one, block), -place, one) for place, one in enumerate(layouts)]
     share, _, best = max(read, key=lambda one: one[:2])
-    return share, best
+    if share >= UNDERSTOOD:
+        return share, best
+    return _application(block, len(lines)) or (share, best)
+
+
+def _application(block: bytes, lines: int) -> tuple[float, Layout] | None:
+    """The application's log that has most statements, if it has some."""
+    most, name = max((votes(name, block), name) for name in APPS)
+    return (1.0, Layout(name)) if most >= max(_FEWEST, lines * _STATEMENTS) else None
 
 
 def understood(layout: Layout, block: bytes) -> float:
