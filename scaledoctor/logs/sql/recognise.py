@@ -11,6 +11,7 @@ from scaledoctor.logs.sql.csvlog import CSVLOG
 from scaledoctor.logs.sql.entry import Coverage, Entry, Format, Layout, lines_in
 from scaledoctor.logs.sql.infer import infer
 from scaledoctor.logs.sql.jsonlog import JSONLOG
+from scaledoctor.logs.sql.otlp import OTLP
 from scaledoctor.logs.sql.stderr import stderr
 from scaledoctor.logs.sql.wrappers import WRAPPERS, Wrapper
 
@@ -25,6 +26,7 @@ KNOWN = (
     "or an ORM's"
 )
 
+_JSON = {"jsonlog": JSONLOG, "OpenTelemetry spans": OTLP}
 _FEWEST, _STATEMENTS = 3, 0.02
 """Statements that make a log one of an application, and their share of its lines: the rest may be
 anything that an application says."""
@@ -44,7 +46,7 @@ def format_of(layout: Layout) -> Format:
         return CSVLOG
     if layout.name in APPS:
         return app(layout.name)
-    return JSONLOG if layout.name == "jsonlog" else stderr(layout.prefix)
+    return _JSON[layout.name] if layout.name in _JSON else stderr(layout.prefix)
 
 
 def _wrapped(layout: Layout) -> Format:
@@ -96,7 +98,7 @@ def _best(lines: Sequence[bytes], prefix: str | None, depth: int) -> tuple[float
         if found is not None and share >= UNDERSTOOD:
             return share, replace(found, wrappers=(name, *found.wrappers))
     bare = bool(_BARE.search(block) and _SPOKEN.search(block))
-    layouts = [Layout("csvlog", bare=bare), Layout("jsonlog", bare=bare)]
+    layouts = [Layout(name, bare=bare) for name in ("csvlog", *_JSON)]
     layouts.append(Layout("stderr", infer(lines)[0] if prefix is None else prefix, bare))
     read = [(understood(one, block), -place, one) for place, one in enumerate(layouts)]
     share, _, best = max(read, key=lambda one: one[:2])
