@@ -15,7 +15,17 @@ from scaledoctor.sources.postgres import Statement, Statements
 from scaledoctor.sql.look_ups import Relation
 from scaledoctor_checks.app.n_plus_one import n_plus_one
 from scaledoctor_checks.app.n_plus_one_suspected import n_plus_one_suspected
-from tests.checks.pg_facts import SERVER, only, statement, statements, still
+from tests.checks.pg_facts import (
+    SERVER,
+    active,
+    idle,
+    only,
+    open_idle,
+    statement,
+    statements,
+    still,
+)
+from tests.checks.pool_facts import backends, databases
 
 ONE = Repeated(
     pattern=Pattern.N_PLUS_ONE, child="SELECT * FROM customer WHERE id = $1",
@@ -164,6 +174,22 @@ def test_it_explains_its_share_of_the_processor() -> None:
     assert one.explains == {"host.cpu": pytest.approx(0.2)}
     assert 0.0 < one.impact <= 1.0
     (one,) = n_plus_one(replace(log, live=False), LOCAL, None, processes(5.0, 5.0))
+    assert not one.explains
+
+
+def test_it_explains_the_pool_that_its_statements_keep() -> None:
+    """Three of four busy servers run it, or wait within its transaction."""
+    query = "SELECT *\n FROM customer WHERE id = $7"
+    window = still(
+        *(active(pid, query=query, database="shop", user="web") for pid in (1, 2)),
+        open_idle(3, query=query, database="shop", user="web"),
+        active(4, database="shop", user="web"),
+        idle(5, database="shop", user="web", query=query),
+    )
+    log, pools = replace(LOG, found=(replace(ONE, seconds=0.0),)), backends(1, 2, 3, 4, 5)
+    (one,) = n_plus_one(log, SERVER, databases(), None, pools, window)
+    assert one.explains == {"pgbouncer.pool:shop/web": pytest.approx(0.75)}
+    (one,) = n_plus_one(replace(log, live=False), SERVER, databases(), None, pools, window)
     assert not one.explains
 
 

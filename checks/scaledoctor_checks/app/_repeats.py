@@ -1,5 +1,6 @@
 """What the checks on repeated statements share: their words and their fixes."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ LOG_ALL = (
     "ALTER SYSTEM SET log_min_duration_statement = 0;",
     "SELECT pg_reload_conf();",
 )
+_MARKS = re.compile(r"\$\d+|\?\+?")
+
 UNDO = "ALTER SYSTEM RESET log_min_duration_statement; SELECT pg_reload_conf();"
 
 
@@ -122,6 +125,15 @@ def subject(one: Repeated) -> str:
     what = shorten(one.child, 140)
     above = f" for each row of {one.parent_table}" if one.parent_table else ""
     return f"{what}{above}" + (f" in {one.route}" if one.route else "")
+
+
+def same(query: str, template: str) -> bool:
+    """Whether a session's statement is that of a template, however its values are marked."""
+    return _bare(query) == _bare(template)
+
+
+def _bare(sql: str) -> str:
+    return "".join(_MARKS.sub("?", sql).split()).lower()
 
 
 def merged(found: Sequence[Repeated]) -> list[Repeated]:

@@ -1,14 +1,15 @@
 """Statements that the application repeats for each row of a list."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from scaledoctor.logs.nplusone.judging import Pattern
 from scaledoctor.logs.nplusone.report import Repeated, RepeatedQueries
 from scaledoctor.sdk import Confidence, Evidence, Finding, Kind, Severity, Step, Window, check
 from scaledoctor.sources.host import Processes
-from scaledoctor.sources.pgbouncer import PoolerDatabases
-from scaledoctor.sources.postgres import Server
-from scaledoctor_checks.app._repeats import exact, fixes, merged, subject, summary
+from scaledoctor.sources.pgbouncer import PoolerDatabases, PoolerServers
+from scaledoctor.sources.postgres import Activity, Server, Session
+from scaledoctor_checks.app._repeats import exact, fixes, merged, same, subject, summary
+from scaledoctor_checks.pooling._inside import Inside, inside
 from scaledoctor_checks.postgres._heavy import database_share
 
 SOURCE = "SQL log"
@@ -23,6 +24,8 @@ def n_plus_one(
     server: Server | None = None,
     pooler: PoolerDatabases | None = None,
     processes: Window[Processes] | None = None,
+    servers: Window[PoolerServers] | None = None,
+    activity: Window[Activity] | None = None,
     /,
     *,
     cost: float = 0.01,
@@ -52,8 +55,10 @@ def n_plus_one(
     ``high_calls`` or ``high_time``; low below ``fewest`` executions in all, and for writes.
     Suspected only, as a risk from ``notable`` of all statements or time, where pauses are long, or
     several clients share a session through a pooler and nothing tells their statements apart.
-    Thresholds: Sentry and Scout begin at 5; cost and pauses are
-    those that tell 49 repeated statements from 20 look-alikes in logs of several ORMs.
+    Thresholds: Sentry and Scout begin at 5; cost and pauses are those that tell 49 repeated
+    statements from 20 look-alikes in logs of several ORMs.
+    It explains its share of the cores by its share of time, and of a PgBouncer pool by the
+    sessions that were seen in it.
     Fix: load the rows together with their list, in the ORM's own words; the statement that asks
     for all at once.
     When to ignore: a batch job at night that nobody waits for.
@@ -62,6 +67,7 @@ def n_plus_one(
     """
     pooled = log.pooled or pooler is not None or bool(server and server.pooled)
     cpu = database_share(server, processes) if server and log.live else 0.0
+    pools = inside(servers, pooler, activity) if log.live else {}
     for one in merged(log.found):
         share_calls = one.calls / max(log.statements, 1)
         share_time = one.seconds / log.busy if log.busy else None
@@ -85,10 +91,20 @@ def n_plus_one(
             confidence=Confidence.LOW if suspected else Confidence(one.grade),
             evidence=_evidence(one, share_calls, share_time),
             fixes=(*(exact(pooled=pooled) if suspected else ()), *fixes(one)),
-            explains={"host.cpu": cpu * share_time} if cpu and share_time and not minor else {},
+            explains={} if minor else _explains(one, cpu * (share_time or 0.0), pools),
             impact=0.0 if minor else min(1.0, one.saved / max(log.busy + one.waited, 1e-9)),
             kind=Kind.RISK if suspected else Kind.LIVE,
         )
+
+
+def _explains(one: Repeated, cpu: float, pools: Mapping[str, Inside]) -> Mapping[str, float]:
+    """Its share of used cores, and of the servers of each pool whose sessions run it."""
+
+    def runs(session: Session) -> bool:
+        return session.state != "idle" and same(session.query, one.child)
+
+    shares = {f"pgbouncer.pool:{key}": seen.share(runs) for key, seen in pools.items()}
+    return {resource: share for resource, share in {"host.cpu": cpu, **shares}.items() if share}
 
 
 def _evidence(one: Repeated, share_calls: float, share_time: float | None) -> tuple[Evidence, ...]:
