@@ -185,3 +185,13 @@ def test_through_a_pooler(shop: PostgresServer, start_pgbouncer: StartPgBouncer)
         run(dsn, "ANALYZE oban_jobs")
         queue = only(record(start_pgbouncer(shop).dsn(dbname="queues"), 0.0))
     assert (queue.ready, queue.more) == (10_001, True)
+
+
+def test_a_version_that_is_not_known(shop: PostgresServer) -> None:
+    """Other types under the same names: it is said, and nothing crashes."""
+    columns = "id text, state int, queue text, scheduled_at text, attempted_at text"
+    ddl = f"CREATE TABLE oban_jobs ({columns})"
+    with database(shop, "queues", ddl) as dsn:
+        found = record(dsn, 0.0)
+    (skip,) = [s for s in found.skips if s.what == "Queues"]
+    assert skip.reason.startswith("public.oban_jobs is of a version that is not known")

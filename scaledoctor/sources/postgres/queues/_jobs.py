@@ -59,7 +59,7 @@ async def count(
     if mark is not None:
         parts.append(Part("'arrived'", f"{family.id} > {mark}"))
     query = _statement(family, table, parts)
-    rows = await pg.rows(query, grant=grant(table), by_index=large)
+    rows = await _rows(pg, query, table, by_index=large)
     left_out = {word for p in family.parts if p not in parts for word in _kinds(p)}
     known = {word for part in parts for word in _kinds(part)} - left_out
     found: dict[str, dict[str, Count]] = {}
@@ -68,6 +68,19 @@ async def count(
         kinds = found.setdefault(row["queue"], {})
         kinds[row["kind"]] = Count(row["jobs"], row["age"], row["part"] in full, row["undated"])
     return Jobs(frozenset(known), found)
+
+
+async def _rows(
+    pg: PostgresSession, query: str, table: QueueTable, *, by_index: bool
+) -> list[dict[str, Any]]:
+    """Run the statement; a library's next version may name or type its columns otherwise."""
+    import psycopg
+
+    try:
+        return await pg.rows(query, grant=grant(table), by_index=by_index)
+    except psycopg.ProgrammingError as error:
+        line = pg.redactor.text(str(error).partition("\n")[0])
+        raise Unavailable(f"{table.label} is of a version that is not known: {line}") from None
 
 
 def grant(table: QueueTable) -> str:
@@ -134,15 +147,23 @@ def _statement(family: Family, table: QueueTable, parts: Sequence[Part]) -> str:
 async def highest(pg: PostgresSession, family: Family, table: QueueTable) -> int:
     """The highest id in the table, by its primary key."""
     column = family.id.removeprefix("j.")
-    rows = await pg.rows(
-        f"SELECT coalesce(max(j.{column}), 0)::bigint AS id FROM {table.quoted} j",
-        grant=grant(table),
-    )
+    query = f"SELECT coalesce(max(j.{column}), 0)::bigint AS id FROM {table.quoted} j"
+    rows = await _rows(pg, query, table, by_index=False)
     return int(rows[0]["id"])
 
 
 async def rows_of(
     pg: PostgresSession, query: str, table: QueueTable, parameters: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
-    """Run one of a family's other statements."""
-    return await pg.rows(query.format(schema=identifier(table.schema)), parameters)
+    """Run one of a family's other statements.
+
+    Raises:
+        Unavailable: the server says no, or a table is of a version that is not known.
+
+    """
+    import psycopg
+
+    try:
+        return await pg.rows(query.format(schema=identifier(table.schema)), parameters)
+    except psycopg.ProgrammingError as error:
+        raise Unavailable(pg.redactor.text(str(error).partition("\n")[0])) from None

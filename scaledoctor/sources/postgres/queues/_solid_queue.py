@@ -22,7 +22,9 @@ SOLID_QUEUE = Family(
         Part("'ready'", since="j.created_at"),
         Part("'in_flight'", since="e.created_at", source=CLAIMED, needs=CLAIMS),
         Part(
-            "CASE WHEN NOT EXISTS (SELECT FROM {schema}.solid_queue_processes p "
+            # Without a number of the process nothing is said: later versions link them by name.
+            "CASE WHEN e.process_id IS NOT NULL AND NOT EXISTS "
+            "(SELECT FROM {schema}.solid_queue_processes p "
             f"WHERE p.id = e.process_id AND {ALIVE}) THEN 'stuck' END",
             source=CLAIMED,
             needs=(*CLAIMS, "solid_queue_processes"),
