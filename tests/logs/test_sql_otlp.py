@@ -55,7 +55,7 @@ def test_two_requests_at_once_are_told_apart() -> None:
 
 
 def test_spans_of_no_database_and_broken_lines() -> None:
-    web = {"traceId": "1", "name": "GET /", "attributes": [{"key": "http.route"}, 7]}
+    web: dict[str, object] = {"traceId": "1", "attributes": [{"key": "http.route"}, 7]}
     good = line([span(1, n, "SELECT 1 FROM a") for n in range(3)])
     total = told([line([web]), good, good[:80], good])
     assert (total.calls, total.lines, total.unread) == (6, 4, 1)

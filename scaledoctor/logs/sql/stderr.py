@@ -1,7 +1,7 @@
 """The text log of PostgreSQL, as stderr and the logging collector write it."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from scaledoctor.logs.sql.clock import Clock
@@ -10,7 +10,7 @@ from scaledoctor.logs.sql.prefix import SECONDARY, entry_start
 from scaledoctor.logs.sql.words import SEVERITIES
 from scaledoctor.logs.stamps import iso
 
-_BODY = rb"(?P<text>[^\n]*+(?:\n\t[^\n]*+)*+)"
+_BODY = rb"(?P<text>[^\n]*+(?:\n\t[^\n]*+)*+)()"
 _FIELDS = (
     "severity", "text", "when", "epoch", "part", "zone", "session", "pid",
     "user", "database", "application", "sqlstate", "state",
@@ -19,7 +19,7 @@ _FIELDS = (
 _BELONGING = {word: word for word in SECONDARY} | {
     word: plain for word, plain in SEVERITIES.items() if plain in SECONDARY
 }
-_NOTHING: dict[bytes, bytes] = {}
+_FRACTIONS = {b"%03d" % millis: millis / 1000 for millis in range(1000)} | {b"": 0.0}
 
 
 @lru_cache(maxsize=64)
@@ -52,7 +52,7 @@ def _entries(whole: re.Pattern[bytes], block: bytes, coverage: Coverage) -> Iter
     severity, text = whole.groupindex["severity"] - 1, whole.groupindex["text"] - 1
     made = _maker(whole)
     held: tuple[bytes, ...] | None = None
-    more: dict[bytes, bytes] = _NOTHING
+    detail = statement = context = b""
     position = 0
     for found in whole.finditer(block):
         start, end = found.span()
@@ -60,45 +60,48 @@ def _entries(whole: re.Pattern[bytes], block: bytes, coverage: Coverage) -> Iter
             coverage.unread += block.count(b"\n", position, start)
         position = end + 1
         groups = found.groups(b"")
-        word = groups[severity]
-        if word in _BELONGING:
-            more = {**more, _BELONGING[word]: groups[text]}
-            continue
-        if held is not None:
-            yield made(held, more)
-        held, more = groups, _NOTHING
+        kind = _BELONGING.get(groups[severity])
+        if kind is None:
+            if held is not None:
+                yield made(held, detail, statement, context)
+                detail = statement = context = b""
+            held = groups
+        elif kind == b"DETAIL":
+            detail = _clean(groups[text])
+        elif kind == b"STATEMENT":
+            statement = _clean(groups[text])
+        elif kind == b"CONTEXT":
+            context = groups[text]
     if position < len(block):
         coverage.unread += lines_in(block[position:])
     if held is not None:
-        yield made(held, more)
+        yield made(held, detail, statement, context)
 
 
-def _maker(
-    whole: re.Pattern[bytes],
-) -> Callable[[tuple[bytes, ...], Mapping[bytes, bytes]], Entry]:
-    """A function from the groups of a message to its entry; absent fields read an empty group."""
-    count = whole.groups
-    places = (whole.groupindex.get(name, count + 1) - 1 for name in _FIELDS)
+Maker = Callable[[tuple[bytes, ...], bytes, bytes, bytes], Entry]
+
+
+def _maker(whole: re.Pattern[bytes]) -> Maker:
+    """From the groups of a message to its entry; a field that the prefix lacks is the last group.
+
+    That one is always empty.
+    """
+    empty = whole.groups - 1
+    places = (whole.groupindex.get(name, whole.groups) - 1 for name in _FIELDS)
     (severity, text, when, epoch, part, zone, session, pid, user, database, application, sqlstate,
      state) = places  # fmt: skip
-    session = session if session < count else pid
-    stated = sqlstate if sqlstate < count else state
-    timed, fraction = when < count, part < count
-    clock, make = Clock(), tuple.__new__
+    session = session if session < empty else pid
+    stated = sqlstate if sqlstate < empty else state
+    timed, clock, make = when < empty, Clock(), tuple.__new__
 
-    def made(groups: tuple[bytes, ...], more: Mapping[bytes, bytes]) -> Entry:
-        groups = (*groups, b"")
+    def made(groups: tuple[bytes, ...], detail: bytes, statement: bytes, context: bytes) -> Entry:
         seconds = clock(groups[when], groups[zone]) if timed else float(groups[epoch] or 0)
-        if fraction:
-            seconds += int(groups[part] or 0) / 1000
-        detail = statement = context = b""
-        if more:
-            detail = _clean(more.get(b"DETAIL", b""))
-            statement, context = _clean(more.get(b"STATEMENT", b"")), more.get(b"CONTEXT", b"")
-        word = groups[severity]
+        word, message = groups[severity], groups[text]
+        if b"\n" in message or len(message) > LONGEST:
+            message = _clean(message)
         return make(Entry, (
-            seconds, groups[session], SEVERITIES.get(word, word), _clean(groups[text]),
-            detail, statement, context,
+            seconds + _FRACTIONS[groups[part]], groups[session], SEVERITIES.get(word, word),
+            message, detail, statement, context,
             groups[user], groups[database], groups[application], groups[stated], b"",
         ))  # fmt: skip
 

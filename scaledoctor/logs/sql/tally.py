@@ -111,17 +111,18 @@ class Tally:
             text, tag, request = cut(text)
         number = self._templates.number(text)
         state = self._tails.get(entry[1])
+        known = state is not None and kind is Kind.CALL and not (state.plan or state.spoken)
+        if known and state is not None:
+            if extended and state.owed and micros >= 0:
+                micros += state.owed
+            state.owed = 0
+            state.last, state.took = self._templates.names[number], micros
         call = None
         if self._feed is not None:
             call = self._call_of(entry, number, text, micros, tag, request)
-        if state is None or kind is not Kind.CALL or state.plan or state.spoken:
+        if not known:
             self._take(entry, self._event(entry, kind, number, text, micros, extended, call))
             return
-        if extended and state.owed:
-            micros += state.owed
-            call = call and call._replace(seconds=micros / 1e6)
-        state.owed = 0
-        state.last, state.took = self._templates.names[number], micros
         self._count(entry, number, text, micros)
         if call is not None and self._feed is not None:
             self._feed(call)
@@ -188,8 +189,7 @@ class Tally:
     def _call_of(
         self, entry: Entry, number: int, text: bytes, micros: int, tag: bytes, request: bytes
     ) -> Call:
-        when, session, _, _, detail, *_ = entry
-        application = entry.application
+        when, session, detail, application = entry[0], entry[1], entry[4], entry[9]
         if request:
             unit, key = Unit.TRACE, request
         else:
@@ -201,7 +201,7 @@ class Tally:
             detail = detail.partition(b": ")[2]
         seconds = micros / 1e6 if micros >= 0 else None
         return Call(unit, key, session, application, number, text, detail, when, seconds, tag,
-                    entry.line)  # fmt: skip
+                    entry[11])  # fmt: skip
 
     def _said(self, entry: Entry, message: bytes) -> bool:
         """Take a statement's line without a duration, and a duration in another language."""
