@@ -11,6 +11,7 @@ from scaledoctor.sources.host import Processes
 from scaledoctor.sources.host.processes import Process
 from scaledoctor.sources.pgbouncer import PoolerPools
 from scaledoctor.sources.pgbouncer.pools import pools_of
+from scaledoctor_checks.balancing.haproxy_cpu import cpu_bound
 from scaledoctor_checks.balancing.haproxy_errors import connect_errors, own_errors, server_errors
 from scaledoctor_checks.balancing.haproxy_limits import maxconn_reached
 from scaledoctor_checks.balancing.haproxy_queue import queueing, server_maxconn
@@ -342,3 +343,26 @@ def test_a_hundred_backends_are_enough_for_the_table() -> None:
     window = Window.of(replace(stats.last, backends=many))
     busy = HaproxyNow({}, {"b7": now.last.backends["app"]}, ())
     assert len(list(backend(Window.of(busy), window, None, None, None, None))) == 100
+
+
+@pytest.mark.parametrize(
+    ("edges", "severity"),
+    [((0.2, 0.2), None), ((0.1, 0.25), None), ((0.1, 0.19), Severity.MEDIUM),
+     ((0.05, 0.04), Severity.MEDIUM), ((0.0, 0.04), Severity.HIGH)],
+)  # fmt: skip
+def test_threads_without_time(edges: tuple[float, float], severity: Severity | None) -> None:
+    """Both edges are below a fifth; its page and old versions may not tell."""
+    window = Window.of(*(info(idle=one, threads=1) for one in edges))
+    found = list(cpu_bound(window, None))
+    assert [f.severity for f in found] == ([severity] if severity else [])
+    assert all("1 thread had" in f.summary and "its time left" in f.summary for f in found)
+    assert all("# nbthread 1   (remove)" in f.fixes[0].commands for f in found)
+    assert not list(cpu_bound(Window.of(info(idle=None), info(idle=None)), None))
+
+
+def test_threads_that_others_keep_from_the_cores() -> None:
+    """On this machine it may be somebody else who takes them."""
+    window = Window.of(info(idle=0.1, threads=2), info(idle=0.1, threads=2))
+    here, there = Reach(ok=True, seconds=0.01, local_port=8404), Reach(ok=True, seconds=0.01)
+    assert only(list(cpu_bound(window, here))).waits_for == {"host.cpu": 1.0}
+    assert only(list(cpu_bound(window, there))).waits_for == {}
