@@ -56,15 +56,7 @@ def fixes(one: Repeated) -> Iterator[Fix]:
         yield _writes(one, verify)
         return
     if one.constant:
-        yield Fix(
-            f"Ask {one.table or 'it'} once per request, or keep the answer for a while",
-            ("# Python: functools.cache on the function, or Django's cache.get_or_set",
-             "# Rails: Rails.cache.fetch; JVM: Caffeine; Node: a Map per request"),
-            language="text",
-            risk="the answer is as old as the cache lets it be",
-            verify=verify,
-            undo=undo,
-        )  # fmt: skip
+        yield _cached(one, verify, undo)
         return
     lines = idioms(one.relation, one.parent_table, one.table, one.column, one.child)
     if lines:
@@ -93,6 +85,18 @@ def fixes(one: Repeated) -> Iterator[Fix]:
             verify=verify,
             undo=undo,
         )
+
+
+def _cached(one: Repeated, verify: str, undo: str) -> Fix:
+    return Fix(
+        f"Ask {one.table or 'it'} once per request, or keep the answer for a while",
+        ("# Python: functools.cache on the function, or Django's cache.get_or_set",
+         "# Rails: Rails.cache.fetch; JVM: Caffeine; Node: a Map per request"),
+        language="text",
+        risk="the answer is as old as the cache lets it be",
+        verify=verify,
+        undo=undo,
+    )  # fmt: skip
 
 
 def _writes(one: Repeated, verify: str) -> Fix:
