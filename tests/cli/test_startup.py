@@ -25,7 +25,7 @@ print(code, *sorted(set({heavy!r}) & set(sys.modules)), file=sys.stderr)
 @pytest.mark.parametrize(
     "args",
     [["--help"], ["--version"], ["checks"], ["checks", "show", "postgres.locks"],
-     ["scan", "--help"], ["demo", "--help"]],
+     ["scan", "--help"], ["demo", "--help"], ["logs", "--help"]],
     ids=" ".join,
 )  # fmt: skip
 def test_no_heavy_import(args: list[str]) -> None:
