@@ -147,3 +147,5 @@ def test_one_side_alone_is_no_stampede() -> None:
     with pytest.raises(Unavailable, match="no database was given"):
         storm(burst(500), None)
     assert not storm(burst(5), None)
+    with pytest.raises(Unavailable, match="too few readings"):
+        storm(Window(burst(500).samples[:4]), crowd(9))

@@ -3,7 +3,7 @@
 import pytest
 
 from scaledoctor.model import Confidence, Kind, Severity, State
-from scaledoctor.sdk import Window
+from scaledoctor.sdk import Unavailable, Window
 from scaledoctor.sources.postgres import Activity, Statements
 from scaledoctor.sources.queues import Queue, Queues
 from scaledoctor.sources.redis.health import RedisDatabase, RedisHealth
@@ -43,9 +43,12 @@ def test_a_ratio_of_few_lookups_says_nothing() -> None:
     """None found of 50, or of 999."""
     for count in (50, 999):
         few = traffic(0, count, count)
-        assert not list(evictions(CALM, few, None, None, None, None))
-        assert not list(low_hit_ratio(few, CALM, None, None, None))
+        with pytest.raises(Unavailable, match=f"{count} lookups in 10 s"):
+            list(evictions(CALM, few, None, None, None, None))
+        with pytest.raises(Unavailable, match=f"{count} lookups in 10 s"):
+            list(low_hit_ratio(few, CALM, None, None, None))
         assert misses(few, None) is None
+    assert not list(evictions(CALM, traffic(0, 50), None, None, None, None))
 
 
 @pytest.mark.parametrize(
@@ -209,6 +212,9 @@ def test_misses_as_a_resource() -> None:
 def test_a_restart_gives_no_rates() -> None:
     """Counters that went back say nothing."""
     back = Window.of(traffic(100, 9_900).last, traffic(0, 0).last, every=10.0)
-    assert not list(evictions(CALM, back, None, None, None, None))
+    with pytest.raises(Unavailable, match="reset"):
+        list(evictions(CALM, back, None, None, None, None))
+    with pytest.raises(Unavailable, match="one reading"):
+        list(low_hit_ratio(Window.of(back.last), CALM, None, None, None))
     reset = Window.of(health(evicted=9), health(evicted=0), every=10.0)
     assert only(evicts_jobs(reset, JOBS, None)).kind is Kind.RISK

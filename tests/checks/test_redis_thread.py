@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from scaledoctor.model import Finding, Kind, Severity, State
-from scaledoctor.sdk import Window
+from scaledoctor.sdk import Unavailable, Window
 from scaledoctor.sources.queues import Queue, Queues
 from scaledoctor.sources.redis.config import RedisConfig
 from scaledoctor.sources.redis.health import RedisDatabase, RedisReplica
@@ -106,6 +106,10 @@ def test_a_thread_full_of_work_gets_no_threads_for_sockets() -> None:
     assert use is not None
     assert use.state is State.SATURATED
     assert cpu(over(health(main_thread=None))) is None
+    with pytest.raises(Unavailable, match="CPU time"):
+        list(cpu_bound(over(health(main_thread=None))))
+    with pytest.raises(Unavailable, match="one reading"):
+        list(blocking_command(Window.of(HEALTH), None))
 
 
 def test_a_disk_that_takes_nothing() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from scaledoctor.sdk import Window
+from scaledoctor.sdk import Unavailable, Window
 from scaledoctor.sources.queues import Queue, Queues
 from scaledoctor.sources.redis.health import RedisHealth
 from scaledoctor.sources.redis.traffic import RedisTraffic
@@ -23,6 +23,19 @@ def flushes(health: RedisHealth) -> int:
 def queues_of(queues: Queues | None) -> list[Queue]:
     """The queues that this server holds."""
     return list(queues.queues) if queues else []
+
+
+def require_rates(window: Window[RedisTraffic] | Window[RedisHealth]) -> None:
+    """What was read once, or was reset meanwhile, has no rates.
+
+    Raises:
+        Unavailable: nothing can be said of growth.
+
+    """
+    if len(window) < 2:
+        raise Unavailable("one reading gives no rates", "scan with --window 10")
+    if window.delta(lambda h: h.hits + h.misses) is None:
+        raise Unavailable("the counters were reset in the window", "scan again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,22 @@ class Lookups:
     def fallen(self) -> float:
         """How far the ratio is below the usual one."""
         return max(0.0, (self.usual or 0.0) - self.ratio)
+
+
+def require_lookups(window: Window[RedisTraffic]) -> Lookups:
+    """The reads of the window.
+
+    Raises:
+        Unavailable: they are too few for a ratio.
+
+    """
+    require_rates(window)
+    found = lookups(window)
+    if found is None:
+        few = window.delta(lambda t: t.hits + t.misses) or 0.0
+        reason = f"{few:,.0f} lookups in {window.seconds:.0f} s: fewer than {ENOUGH:,} say nothing"
+        raise Unavailable(reason, "scan with a longer --window, or in a busier hour")
+    return found
 
 
 def lookups(window: Window[RedisTraffic] | Window[RedisHealth]) -> Lookups | None:

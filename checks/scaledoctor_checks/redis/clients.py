@@ -19,6 +19,7 @@ from scaledoctor.sdk import (
 from scaledoctor.sources.redis.config import RedisConfig
 from scaledoctor.sources.redis.connected import RedisClients
 from scaledoctor.sources.redis.health import RedisHealth
+from scaledoctor_checks.redis._facts import require_rates
 from scaledoctor_checks.redis._words import INFO, setting
 
 LIST = "CLIENT LIST"
@@ -212,6 +213,7 @@ def connection_churn(
     When to ignore: programs that start, ask once and end.
     References: Redis, Client handling; redis-py, connection pools; phpredis, pconnect.
     """
+    require_rates(health)
     opened, commands = health.rate(lambda h: h.connections), health.rate(lambda h: h.commands_run)
     if opened is None or commands is None or opened < rate or opened < share * commands:
         return

@@ -10,6 +10,7 @@ from scaledoctor.sdk import (
     Kind,
     Severity,
     Step,
+    Unavailable,
     Use,
     Window,
     check,
@@ -18,6 +19,7 @@ from scaledoctor.sdk import (
 from scaledoctor.sources.redis.health import RedisHealth
 from scaledoctor.sources.redis.slow import RedisSlow
 from scaledoctor_checks.redis._commands import LONG, Taken, main_thread, taken
+from scaledoctor_checks.redis._facts import require_rates
 from scaledoctor_checks.redis._words import INFO
 
 FULL = 0.9
@@ -65,6 +67,7 @@ def blocking_command(
     When to ignore: a maintenance window.
     References: Redis, Latency; KEYS, "don't use KEYS in your regular application code".
     """
+    require_rates(health)
     cores = main_thread(health)
     for one in taken(health):
         if one.each >= each and one.share >= share:
@@ -153,8 +156,11 @@ def cpu_bound(
     When to ignore: a load test.
     References: Redis, Benchmark; redis.conf, THREADED I/O; "The USE Method", Brendan Gregg.
     """
+    require_rates(health)
     cores = main_thread(health)
-    if cores is None or cores < full:
+    if cores is None:
+        raise Unavailable("INFO does not tell the CPU time of this server")
+    if cores < full:
         return
     used = taken(health)
     if any(one.each >= SLOW and one.share >= PART for one in used):

@@ -11,7 +11,7 @@ from scaledoctor.sources.redis.traffic import RedisTraffic
 from scaledoctor_checks.postgres._words import statement
 from scaledoctor_checks.redis._cache import POOR, TIED, too_small
 from scaledoctor_checks.redis._database import Tie, tie
-from scaledoctor_checks.redis._facts import Lookups, lookups, queues_of
+from scaledoctor_checks.redis._facts import Lookups, queues_of, require_lookups, require_rates
 from scaledoctor_checks.redis._words import INFO, setting, size
 
 UNSEEN = 0.3
@@ -46,8 +46,11 @@ def evictions(
     When to ignore: what is asked for hardly ever comes twice: then no size helps.
     References: Redis, Key eviction; INFO, evicted_keys, keyspace_misses.
     """
-    found = lookups(traffic)
-    if found is None or queues_of(queues) or not too_small(found, poor, pushed):
+    require_rates(traffic)
+    if queues_of(queues) or not traffic.delta(lambda t: t.evicted):
+        return
+    found = require_lookups(traffic)
+    if not too_small(found, poor, pushed):
         return
     seen, now = tie(traffic, activity, statements), health.last
     sure = found.fallen >= fallen or seen is not None

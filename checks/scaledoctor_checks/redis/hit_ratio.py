@@ -10,7 +10,7 @@ from scaledoctor.sources.redis.traffic import RedisTraffic
 from scaledoctor_checks.postgres._words import statement
 from scaledoctor_checks.redis._cache import POOR, too_small
 from scaledoctor_checks.redis._database import Tie, tie
-from scaledoctor_checks.redis._facts import Lookups, flushes, lookups, queues_of
+from scaledoctor_checks.redis._facts import Lookups, flushes, queues_of, require_lookups
 from scaledoctor_checks.redis._words import INFO
 
 
@@ -38,10 +38,10 @@ def low_hit_ratio(
     When to ignore: the absence of a key is the usual answer.
     References: Redis, INFO, keyspace_hits; "Negative caching".
     """
-    found = lookups(traffic)
-    if found is None or queues_of(queues) or found.ratio >= poor or too_small(found):
+    if queues_of(queues) or health.delta(flushes):
         return
-    if health.delta(flushes):
+    found = require_lookups(traffic)
+    if found.ratio >= poor or too_small(found):
         return
     seen = tie(traffic, activity, statements)
     dear = seen is not None and found.ratio < worse

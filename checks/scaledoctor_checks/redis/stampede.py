@@ -23,6 +23,9 @@ from scaledoctor_checks.postgres._words import statement
 from scaledoctor_checks.redis._facts import queues_of
 from scaledoctor_checks.redis._words import INFO
 
+READINGS = 4
+"""Steps from one reading to the next below which there is no usual one."""
+
 NEAR = 1.0
 """Seconds by which the samples of two servers may differ: both are taken twice a second."""
 
@@ -63,7 +66,11 @@ def cache_stampede(
     References: Vattani et al., "Optimal Probabilistic Cache Stampede Prevention"; Facebook,
     "Scaling Memcache", leases.
     """
-    burst = None if queues_of(queues) else _burst(traffic, least, times)
+    if queues_of(queues):
+        return
+    if len(traffic) <= READINGS:
+        raise Unavailable("too few readings to see a jump", "scan with --window 10")
+    burst = _burst(traffic, least, times)
     if burst is None or burst.misses < share * burst.all_misses:
         return
     if activity is None:
@@ -97,7 +104,7 @@ def cache_stampede(
 def _burst(traffic: Window[RedisTraffic], least: int, times: float) -> _Burst | None:
     samples = traffic.samples
     steps = [(at, b.misses - a.misses) for (_, a), (at, b) in pairwise(samples)]
-    if len(steps) < 4 or any(grown < 0 for _, grown in steps):
+    if any(grown < 0 for _, grown in steps):
         return None
     usual = median(grown for _, grown in steps)
     jumps = [(at, grown) for at, grown in steps if grown >= max(least, times * usual)]
