@@ -165,7 +165,7 @@ def _batched(tree: Any, select: Any, expression: Any, column: Any, relation: Rel
     expression.kind = pg_query_pb2.A_Expr_Kind.Value("AEXPR_OP_ANY")
     expression.rexpr.Clear()
     expression.rexpr.param_ref.number = number
-    if relation is Relation.COUNT:
+    if not _selects(select, column.fields[-1].string.sval):
         _by_column(select, column)
     with suppress(postgast.PgQueryError):
         text: str = postgast.deparse(tree)
@@ -173,13 +173,22 @@ def _batched(tree: Any, select: Any, expression: Any, column: Any, relation: Rel
     return ""
 
 
+def _selects(select: Any, name: str) -> bool:
+    """Whether a SELECT gives that column, so that its rows can be told apart."""
+    targets = [item.res_target.val for item in select.target_list]
+    fields = [t.column_ref.fields[-1] for t in targets if t.HasField("column_ref")]
+    return any(field.HasField("a_star") or field.string.sval == name for field in fields)
+
+
 def _by_column(select: Any, column: Any) -> None:
-    """One row per value: the column in front of the aggregates, and GROUP BY it."""
+    """The column in front of all others; where rows are grouped or counted, by it too."""
+    grouped = bool(select.group_clause) or aggregates(select)
     targets = list(select.target_list)
     select.ClearField("target_list")
     select.target_list.add().res_target.val.column_ref.CopyFrom(column)
     select.target_list.extend(targets)
-    select.group_clause.add().column_ref.CopyFrom(column)
+    if grouped:
+        select.group_clause.add().column_ref.CopyFrom(column)
 
 
 def main_table(sql: str) -> str:

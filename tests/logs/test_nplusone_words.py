@@ -25,6 +25,11 @@ from scaledoctor.sql.safety import inspect
       "SELECT * FROM book b JOIN shop s ON s.id = b.shop_id WHERE b.author_id = ANY($1)"),
      ("SELECT count(*) FROM book WHERE author_id = $1", Relation.COUNT,
       "SELECT author_id, count(*) FROM book WHERE author_id = ANY($1) GROUP BY author_id"),
+     ("SELECT title FROM book b WHERE b.author_id = $1", Relation.HAS_MANY,
+      "SELECT b.author_id, title FROM book b WHERE b.author_id = ANY($1)"),
+     ("SELECT kind, count(*) FROM book WHERE author_id = $1 GROUP BY kind", Relation.HAS_MANY,
+      "SELECT author_id, kind, count(*) FROM book WHERE author_id = ANY($1) "
+      "GROUP BY kind, author_id"),
      ("SELECT * FROM book WHERE author_id = $1 ORDER BY id DESC LIMIT $2", Relation.HAS_MANY, ""),
      ("SELECT * FROM customer WHERE customer_id = $1", Relation.BELONGS_TO,
       "SELECT * FROM customer WHERE customer_id = ANY($1)"),
