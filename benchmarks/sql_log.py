@@ -8,7 +8,6 @@ the machine slows whoever runs beside it.
 """
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -71,14 +70,13 @@ def logs(folder: Path, megabytes: int) -> dict[str, Path]:
 
 
 def spent(command: list[str]) -> tuple[float, float, float]:
-    """CPU seconds, seconds and megabytes of the largest process of one command."""
-    before, began = os.times(), time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    after = os.times()
-    cpu = after.children_user + after.children_system
-    cpu -= before.children_user + before.children_system
-    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return cpu, time.perf_counter() - began, most
+    """CPU seconds, seconds and megabytes of one command and of the processes that it starts."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, command
+    return usage.ru_utime + usage.ru_stime, time.perf_counter() - began, usage.ru_maxrss / 1024
 
 
 def ours(path: Path) -> list[str]:
@@ -88,7 +86,8 @@ def ours(path: Path) -> list[str]:
 
 def theirs(path: Path, name: str) -> list[str]:
     """PgBadger, with JSON as its output."""
-    return ["pgbadger", "-q", "-f", name, "-p", PREFIX, "-x", "json", "-o", "-", str(path)]
+    return ["pgbadger", "-q", "-f", name, "-p", PREFIX, "-x", "json", "-o", "-",
+            "--pid-dir", str(path.parent), str(path)]  # fmt: skip
 
 
 def loop(path: Path) -> list[str]:

@@ -1,5 +1,8 @@
 """Logs that a real PostgreSQL writes: what we count is what we sent."""
 
+import json
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
@@ -211,3 +214,25 @@ def test_any_prefix_is_inferred(server: PostgresServer, folder: Path, prefix: st
     assert log.told("22P02") == 10
     assert partial.understood > 0.95
     assert log.first > 1_700_000_000
+
+
+@pytest.mark.skipif(shutil.which("pgbadger") is None, reason="apt-get install pgbadger")
+def test_counts_are_those_of_pgbadger(server: PostgresServer, folder: Path, tmp_path: Path) -> None:
+    """On a log without plans, which it counts beside the statements that they are of."""
+    with psycopg.connect(server.dsn(), autocommit=True) as shop:
+        shop.execute("ALTER SYSTEM SET log_line_prefix = '%m [%p] %q%u@%d '")
+        _rename(shop, "peer.log")
+        for number in range(40):
+            shop.execute(f"SELECT title FROM book WHERE id = {number} /* x */")
+            shop.execute("SELECT id FROM book WHERE id = %s", (number,))
+            with suppress(psycopg.DataError):
+                shop.execute("SELECT 'x'::int")
+    time.sleep(0.1)
+    out = tmp_path / "out.json"
+    options = ["-q", "-f", "stderr", "-p", "%m [%p] %q%u@%d ", "-x", "json"]
+    places = ["--pid-dir", str(tmp_path), "-o", str(out), str(folder / "peer.log")]
+    subprocess.run(["pgbadger", *options, *places], check=True, capture_output=True)
+    theirs = json.loads(out.read_text())["overall_stat"]["postgres"]
+    _, ours = told(folder / "peer.log")
+    assert ours.calls == theirs["queries_number"]
+    assert ours.told("22P02") == theirs["errors_number"] == 40
