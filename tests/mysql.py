@@ -8,7 +8,7 @@ from typing import Any
 import pymysql
 
 from scaledoctor.collect import collect
-from scaledoctor.demo.servers.mariadb import MariadbServer
+from scaledoctor.demo.servers import MariadbServer
 from scaledoctor.diagnosis import diagnose
 from scaledoctor.redact import Redactor
 from scaledoctor.report import Report

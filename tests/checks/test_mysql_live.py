@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 import pymysql
 import pytest
 
-from scaledoctor.demo.servers.mariadb import MariadbServer, mariadb
+from scaledoctor.demo.servers import MariadbServer, mariadb
 from scaledoctor.model import Finding, Severity
 from tests.mysql import SCHEMA, clients, connect, report, run
 from tests.servers import needs_servers

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 import pymysql
 import pytest
 
-from scaledoctor.demo.servers.mariadb import MariadbServer, mariadb
+from scaledoctor.demo.servers import MariadbServer, mariadb
 from scaledoctor.errors import ScaledoctorError
 from scaledoctor.loop import run as run_loop
 from scaledoctor.redact import Redactor
