@@ -47,21 +47,34 @@ def test_pools_that_want_more_than_postgres_has() -> None:
         few_slots() as server,
         needs_servers(),
         pgbouncer(server.port) as pooler,
+        psycopg.connect(server.dsn(), autocommit=True) as superuser,
         clients(
             24,
             pooler.dsn("reports", application_name="reports"),
             statement("SELECT pg_sleep(0.2)"),
-            settle=2.0,
         ),
-        clients(4, web(pooler), WORK),
     ):
-        report = scan(console(pooler), server.dsn())
+        await_no_slots(superuser)
+        with clients(4, web(pooler), WORK):
+            report = scan(console(pooler), server.dsn())
     found = first(report)
     assert found.finding.subject == "reports"
     assert [s.check for s in found.symptoms] == ["pgbouncer.starved"]
     assert chain(found) == ["pgbouncer.pool:postgres/web", "postgres.connections"]
     assert "pgbouncer.over-commit" in every(report)
     assert "pgbouncer.backend-unreachable" not in every(report)
+
+
+def await_no_slots(superuser: psycopg.Connection, patience: float = 30.0) -> None:
+    """Wait until all slots but the reserved ones are taken, ours among them."""
+    until = time.monotonic() + patience
+    query = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    while time.monotonic() < until:
+        row = superuser.execute(query.encode()).fetchone()
+        if row is not None and row[0] >= 17:
+            return
+        time.sleep(0.1)
+    raise AssertionError("slots are left")
 
 
 @pytest.mark.parametrize("silent", [True, False], ids=["hangs", "refuses"])
