@@ -30,15 +30,28 @@ def read_plan(text: str, where: str = "plan") -> Plan:
     """
     if len(text) > MOST:
         raise ScaledoctorError(f"{where}: longer than {MOST >> 20} MB", HINT)
-    text = unframed(text)
     try:
-        raw = _reader(text)(text)
-        return plan_of(raw)
+        return plan_of(_bare(text) or _framed(text))
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         said = error if isinstance(error, ValueError) else "it breaks off or lacks a part"
         raise ScaledoctorError(f"{where}: no plan that can be read: {said}", HINT) from None
     except RecursionError:
         raise ScaledoctorError(f"{where}: no plan that can be read: nested too deeply") from None
+
+
+def _bare(text: str) -> Mapping[str, Any] | None:
+    """JSON and nothing else, which most tools hand over."""
+    if text[:1] not in ("[", "{"):
+        return None
+    try:
+        return json_plan(text)
+    except ValueError:
+        return None
+
+
+def _framed(text: str) -> Mapping[str, Any]:
+    text = unframed(text)
+    return _reader(text)(text)
 
 
 def _reader(text: str) -> Callable[[str], Mapping[str, Any]]:

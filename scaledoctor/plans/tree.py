@@ -38,6 +38,12 @@ class Node:
         return self.text(key).lower() == "true"
 
     @property
+    def workers(self) -> list["Node"]:
+        """What each parallel worker tells of itself."""
+        found = self.details.get("Workers") or ()
+        return [Node("", part) for part in found if isinstance(part, Mapping)]
+
+    @property
     def relation(self) -> str:
         """The table that is scanned or changed; empty for other nodes."""
         return self.text("Relation Name")
@@ -163,6 +169,12 @@ class Plan:
     def number(self, key: str) -> float:
         """A detail of the whole as a number, 0 when there is none."""
         return Node("", self.details).number(key)
+
+    def parts(self, key: str) -> list[Node]:
+        """The objects below a key of the whole (Triggers, JIT, Settings), one or several."""
+        found = self.details.get(key) or ()
+        found = [found] if isinstance(found, Mapping) else found
+        return [Node("", part) for part in found if isinstance(part, Mapping)]
 
     @property
     def execution(self) -> float:

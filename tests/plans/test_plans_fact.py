@@ -10,7 +10,7 @@ import pytest
 from scaledoctor.demo.servers import PostgresServer
 from scaledoctor.plans.trial import Trial
 from scaledoctor.sources.postgres import Plans, StatementPlan
-from tests.sources.pg import last, record, run
+from tests.sources.pg import last, record, run, running
 
 pytestmark = pytest.mark.live
 
@@ -193,3 +193,27 @@ def test_it_runs_nothing_and_leaves_nothing(market: PostgresServer) -> None:
         ).fetchone()
     assert before == after
     assert left == (0,)
+
+
+def test_a_role_that_cannot_read_is_told_how(market: PostgresServer) -> None:
+    """pg_monitor sees the statements and may not plan them."""
+    with psycopg.connect(dsn(market), autocommit=True) as connection:
+        connection.execute("CREATE ROLE market_watcher LOGIN IN ROLE pg_monitor")
+        connection.execute("SELECT pg_stat_statements_reset()")
+        connection.execute("SELECT count(*) FROM sales WHERE buyer = 4")
+        found = record(market.dsn("market_watcher", "market"), 0.0)
+        connection.execute("DROP ROLE market_watcher")
+    (skip,) = [s for s in found.skips if s.what == "Plans"]
+    assert "may not read the tables" in skip.reason
+    assert skip.enable == "GRANT pg_read_all_data TO market_watcher;"
+
+
+def test_what_never_ends_gets_a_plan_too(market: PostgresServer) -> None:
+    """It is in no counter, only in the samples."""
+    endless = (
+        "SELECT count(*) FROM sales a, sales b WHERE a.buyer = b.id + 1 AND pg_sleep(9) IS NULL"
+    )
+    with running(market, dsn(market), endless):
+        run(dsn(market), "SELECT pg_stat_statements_reset()", "SELECT 1 FROM sales WHERE id = 1")
+        found = last(record(dsn(market), 1.6), Plans)
+    assert any("Join" in p.plan for p in found.plans)

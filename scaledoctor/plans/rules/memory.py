@@ -29,11 +29,10 @@ def sort_spill(view: View) -> Iterator[Problem]:
 
 def _disk(node: Node) -> float | None:
     """What a sort and its workers have on disk, in kB; None when all was in memory."""
-    parts = [node.details, *(node.details.get("Workers") or ())]
     used = [
-        float(p.get("Sort Space Used", 0))
-        for p in parts
-        if str(p.get("Sort Space Type", "")) == "Disk" or "external" in str(p.get("Sort Method"))
+        part.number("Sort Space Used")
+        for part in (node, *node.workers)
+        if part.text("Sort Space Type") == "Disk" or "external" in part.text("Sort Method")
     ]
     groups = [node.details.get(name) for name in ("Full-sort Groups", "Pre-sorted Groups")]
     if not used and any("Disk" in str(group) for group in groups if group):
@@ -78,8 +77,7 @@ def aggregate_spill(view: View) -> Iterator[Problem]:
     for node in view.plan.nodes:
         if node.kind != "Aggregate" or not node.executed:
             continue
-        parts = [node.details, *(node.details.get("Workers") or ())]
-        disk = sum(float(p.get("Disk Usage", 0)) for p in parts)
+        disk = sum(part.number("Disk Usage") for part in (node, *node.workers))
         if disk > 0 or node.number("HashAgg Batches") > 1:
             yield Problem(
                 "hashagg-spill", node,

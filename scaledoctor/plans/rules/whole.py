@@ -1,9 +1,9 @@
 """What costs time beside the nodes: planning, JIT, triggers, workers, partitions, settings."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from scaledoctor.plans.problem import Problem, View, count
+from scaledoctor.plans.tree import Node
 
 
 def planning(view: View) -> Iterator[Problem]:
@@ -20,8 +20,9 @@ def planning(view: View) -> Iterator[Problem]:
 
 def jit(view: View) -> Iterator[Problem]:
     """Compiling takes a good part of the time."""
-    timing = (view.plan.details.get("JIT") or {}).get("Timing") or {}
-    spent, ran = float(timing.get("Total", 0.0)), view.plan.execution
+    timing = [part.details.get("Timing") for part in view.plan.parts("JIT")]
+    spent = sum(Node("", t).number("Total") for t in timing if isinstance(t, Mapping))
+    ran = view.plan.execution
     if spent >= 20 and ran and spent >= 0.25 * ran:
         yield Problem(
             "jit-overhead", view.plan.root,
@@ -32,16 +33,16 @@ def jit(view: View) -> Iterator[Problem]:
 
 def triggers(view: View) -> Iterator[Problem]:
     """A trigger takes the time; a foreign key without an index scans its table for each row."""
-    for trigger in view.plan.details.get("Triggers") or ():
-        spent, calls = float(trigger.get("Time", 0)), float(trigger.get("Calls", 0)) or 1.0
+    for trigger in view.plan.parts("Triggers"):
+        spent, calls = trigger.number("Time"), max(trigger.number("Calls"), 1.0)
         share = spent / view.plan.execution if view.plan.execution else 0.0
         if share < 0.1:
             continue
-        constraint = trigger.get("Constraint Name", "")
+        constraint = trigger.text("Constraint Name")
         if constraint and spent / calls >= 1.0:
             yield _foreign_key(view, trigger, spent / calls, share)
         else:
-            name = trigger.get("Trigger Name", "") or constraint
+            name = trigger.text("Trigger Name") or constraint
             yield Problem(
                 "trigger-time", view.plan.root,
                 f"trigger {name} takes {min(share, 1):.0%} of the time in {count(calls)} calls",
@@ -49,8 +50,8 @@ def triggers(view: View) -> Iterator[Problem]:
             )  # fmt: skip
 
 
-def _foreign_key(view: View, trigger: Mapping[str, Any], each: float, share: float) -> Problem:
-    name = trigger.get("Constraint Name", "")
+def _foreign_key(view: View, trigger: Node, each: float, share: float) -> Problem:
+    name = trigger.text("Constraint Name")
     return Problem(
         "fk-trigger-unindexed", view.plan.root,
         f"foreign key {name} takes {each:.1f} ms for each row changed: "
@@ -91,7 +92,7 @@ def partitions(view: View) -> Iterator[Problem]:
 
 def serialization(view: View) -> Iterator[Problem]:
     """Turning the result into text takes the time."""
-    spent = float((view.plan.details.get("Serialization") or {}).get("Time", 0.0))
+    spent = sum(part.number("Time") for part in view.plan.parts("Serialization"))
     if view.plan.execution and spent >= 0.2 * view.plan.execution:
         yield Problem(
             "serialization-time", view.plan.root, f"{spent:.0f} ms go to writing out the result",
@@ -101,8 +102,8 @@ def serialization(view: View) -> Iterator[Problem]:
 
 def settings(view: View) -> Iterator[Problem]:
     """The plan was made under settings that forbid another one."""
-    given = view.plan.details.get("Settings") or {}
-    forced = [f"{k} = {v}" for k, v in given.items() if k.startswith("enable_") and v == "off"]
+    given = [item for part in view.plan.parts("Settings") for item in part.details.items()]
+    forced = [f"{k} = {v}" for k, v in given if k.startswith("enable_") and v == "off"]
     if forced:
         yield Problem(
             "settings-forced", view.plan.root, f"planned under {', '.join(forced)}",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from scaledoctor.plans.tree import masked, raw_of
 from scaledoctor.plans.trial import Trial
 from scaledoctor.sdk import Cadence, Unavailable, Window, fact, probe
+from scaledoctor.sources.postgres.activity import Activity
 from scaledoctor.sources.postgres.plans_index import advised, hypothetical
 from scaledoctor.sources.postgres.plans_ladder import Rung, climb
 from scaledoctor.sources.postgres.plans_own import Own, own
@@ -14,12 +15,19 @@ from scaledoctor.sources.postgres.plans_run import distress, place
 from scaledoctor.sources.postgres.server import Server
 from scaledoctor.sources.postgres.session import PostgresSession
 from scaledoctor.sources.postgres.statements import Statement, Statements
+from scaledoctor.sql import identifier
 
 MOST = 5
 """Statements whose plan is asked for."""
 
 SHARE = 0.05
 """Least share of all statements' time of one that is asked about."""
+
+LONG = 1.0
+"""Seconds that a statement has run without an end, from which it is asked about."""
+
+DENIED = "InsufficientPrivilege"
+"""What is noted of a statement whose tables the role may not read."""
 
 SECONDS = 2.0
 """For all plans and trials together."""
@@ -56,7 +64,26 @@ class Plans:
         return next((p for p in self.plans if p.query_id == query_id and p.plan), None)
 
 
-def heaviest(window: Window[Statements]) -> list[Statement]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A statement whose plan is asked for."""
+
+    query_id: str
+    query: str
+
+
+def endless(activity: Activity | None, known: Sequence[Wanted]) -> list[Wanted]:
+    """Statements that have run for seconds and so were counted nowhere; from PostgreSQL 14 on."""
+    seen = {w.query_id for w in known}
+    found = {
+        s.query_id: Wanted(s.query_id, s.query)
+        for s in (activity.sessions if activity else ())
+        if s.active and s.query_id and (s.query_age or 0.0) >= LONG
+    }
+    return [w for i, w in found.items() if i not in seen]
+
+
+def heaviest(window: Window[Statements]) -> list[Wanted]:
     """The statements that took most time within the window, those with a text only."""
     before = {s.key: s.seconds for s in window.first.statements} if len(window) > 1 else {}
     grown: dict[str, float] = {}
@@ -68,18 +95,25 @@ def heaviest(window: Window[Statements]) -> list[Statement]:
             texts.setdefault(one.query_id, one)
     total = sum(grown.values()) or 1.0
     ids = sorted(grown, key=lambda i: -grown[i])[:MOST]
-    return [texts[i] for i in ids if i in texts and grown[i] / total >= SHARE]
+    return [Wanted(i, texts[i].query) for i in ids if i in texts and grown[i] / total >= SHARE]
 
 
 @probe(cost="up to 5 plans and their trials, none run, 2 s at most", cadence=Cadence.LAST)
-async def plans(pg: PostgresSession, server: Server, statements: Window[Statements]) -> Plans:
+async def plans(
+    pg: PostgresSession,
+    server: Server,
+    statements: Window[Statements],
+    activity: Activity | None,
+) -> Plans:
     """Plan the heaviest statements on a connection of its own, and try the indexes they lack."""
     import psycopg
     from psycopg.conninfo import make_conninfo
 
     if pg.pooled:
         raise Unavailable("plans are not asked for through a pooler", "scan the server itself")
-    wanted = [s for s in heaviest(statements) if _readable(s.query)]
+    counted = heaviest(statements)
+    wanted = [*endless(activity, counted), *counted]
+    wanted = [w for w in wanted if _readable(w.query)][:MOST]
     if not wanted:
         return Plans((), hypopg=False)
     info = pg.wire.connection.info
@@ -89,10 +123,19 @@ async def plans(pg: PostgresSession, server: Server, statements: Window[Statemen
             worry = distress(await place(connection))
             if worry:
                 raise Unavailable(f"no plan is asked for, because {worry}")
-            return await _all(connection, wanted)
+            found = await _all(connection, wanted)
     except psycopg.Error as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise Unavailable(pg.redactor.text(line)) from None
+    if found.plans and all(p.problem == DENIED for p in found.plans):
+        raise Unavailable(
+            f"role {server.role} may not read the tables of the heaviest statements, so that "
+            "their plans cannot be asked for",
+            f"GRANT pg_read_all_data TO {identifier(server.role)};"
+            if server.major >= 14
+            else f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {identifier(server.role)};",
+        )
+    return found
 
 
 def _readable(query: str) -> bool:
@@ -100,7 +143,7 @@ def _readable(query: str) -> bool:
     return "?" not in query and len(query) < 4000 and "\ufffd" not in query
 
 
-async def _all(own: Own, wanted: Sequence[Statement]) -> Plans:
+async def _all(own: Own, wanted: Sequence[Wanted]) -> Plans:
     hypopg = await hypothetical(own)
     rungs: dict[str, Rung] = {}
     found: list[StatementPlan] = []
@@ -120,7 +163,7 @@ async def _all(own: Own, wanted: Sequence[Statement]) -> Plans:
     return Plans(tuple(found), hypopg=bool(hypopg))
 
 
-async def _climbed(own: Own, one: Statement) -> Rung | str:
+async def _climbed(own: Own, one: Wanted) -> Rung | str:
     import psycopg
 
     try:

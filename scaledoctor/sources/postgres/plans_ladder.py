@@ -77,7 +77,9 @@ async def _filled(own: Own, candidate: Filled, query_id: str) -> Rung | None:
 
     try:
         plan = await _explained(own, candidate.statement)
-    except psycopg.Error:
+    except psycopg.errors.InsufficientPrivilege:
+        raise  # no other value will be allowed to see it
+    except (psycopg.DataError, psycopg.ProgrammingError):
         return None
     return Rung(plan, "filled", candidate.statement, bool(query_id) and plan.query_id == query_id)
 
@@ -95,7 +97,9 @@ async def _generic(own: Own, statement: str, most: int, query_id: str) -> Rung |
             raw = await own.explain(statement, "VERBOSE, SETTINGS, GENERIC_PLAN")
         else:
             raw = await _prepared(own, statement, most)
-    except psycopg.Error:
+    except psycopg.errors.InsufficientPrivilege:
+        raise
+    except (psycopg.DataError, psycopg.ProgrammingError):
         return None
     plan = plan_of(raw)
     return Rung(plan, "generic", statement, bool(query_id) and plan.query_id == query_id)
