@@ -7,11 +7,13 @@ from scaledoctor.model import Finding, Use
 from scaledoctor.sdk import Window
 from scaledoctor.sources.postgres import Activity, Statements
 from scaledoctor.sources.redis.traffic import RedisTraffic
+from scaledoctor_checks.postgres.cpu_bound import cpu_bound
 from scaledoctor_checks.postgres.statements import statement_share
 from scaledoctor_checks.redis.evictions import evictions
 from scaledoctor_checks.redis.misses import misses
 from tests.checks import pg_facts as pg
 from tests.checks.redis_facts import CONFIG, MB, health, only, over, traffic
+from tests.checks.test_pg_statements import TWO, host
 
 LOAD = "SELECT name FROM products WHERE id = $1"
 FOUND = traffic(4_000, 6_000, 6_000, before=(96_000, 4_000))
@@ -62,3 +64,15 @@ def test_a_healthy_cache_is_no_cause() -> None:
     assert cache == []
     assert ranked(heavy, cache, uses) == [("postgres.statement-share", [])]
     assert "redis.misses" not in heavy.waits_for
+
+
+def test_full_cores_are_a_symptom_too() -> None:
+    """The statements are cheap, and so many only because the cache lost their answers."""
+    cpu, processes = host(2.0, 8, 1.5)
+    cheap = pg.statements(pg.statement("1", 6_000, 9.0, 6_000, 6_000, query=LOAD))
+    calm = pg.still(samples=21)
+    local = replace(pg.SERVER, local=True)
+    full = only(cpu_bound(local, calm, cheap, TWO, cpu, processes, FOUND))
+    assert full.waits_for == {"redis.misses": 1.0}
+    alone = only(cpu_bound(local, calm, cheap, TWO, cpu, processes, None))
+    assert alone.waits_for == {}
