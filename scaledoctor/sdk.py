@@ -85,6 +85,7 @@ class Check(_Documented, Generic[P]):
     step: Step
     on: str
     function: Callable[P, Iterable[Finding]]
+    about: tuple[str, ...] = ()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Iterable[Finding]:
         """Run it on plain facts."""
@@ -163,13 +164,15 @@ def check(
     *,
     step: Step,
     on: str = "",
+    about: tuple[str, ...] = (),
 ) -> Callable[[Callable[P, Iterable[Finding]]], Check[P]]:
     """Register a check under ``area.kebab-name``, stable for ever, at a step of the fix path.
 
     It runs once per target of the kind that its first fact comes from; ``on`` names the kind
-    where the facts do not tell.
+    where the facts do not tell. ``about`` are resources of another area and step that it explains:
+    while one of them is full without a known cause, the check's silence rules nothing out.
     """
-    return lambda function: Check(id, step, on, function)
+    return lambda function: Check(id, step, on, function, about)
 
 
 def resource(

@@ -36,7 +36,10 @@ def _still_open(check: Check[...], unexplained: Sequence[Use]) -> bool:
     if check.step is Step.IDENTIFY:
         return True
     area = check.id.partition(".")[0]
-    return any(check.step is u.step or area == u.resource.partition(".")[0] for u in unexplained)
+    return any(
+        check.step is u.step or area == u.resource.partition(".")[0] or u.resource in check.about
+        for u in unexplained
+    )
 
 
 def _words(check: Check[...]) -> str:

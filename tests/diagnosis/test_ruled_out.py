@@ -16,8 +16,8 @@ from scaledoctor.snapshot import Record, Snapshot
 T = "postgres:shop"
 
 
-def quiet(name: str, step: Step) -> Check[...]:
-    @check(name, step=step)
+def quiet(name: str, step: Step, *about: str) -> Check[...]:
+    @check(name, step=step, about=about)
     def silent(reach: Reach, /) -> Iterator[Finding]:
         """Finds nothing."""
         del reach
@@ -30,8 +30,9 @@ LOCK = quiet("postgres.lock", Step.TIGHTEN)
 SLOTS = quiet("postgres.slots", Step.POOL)
 CACHE = quiet("redis.cache", Step.TIGHTEN)
 DISK = quiet("host.disk", Step.SCALE_OUT)
+JOBS = quiet("queue.jobs", Step.OFFLOAD, "postgres.locks")
 BLIND = quiet("postgres.blind", Step.IDENTIFY)
-ALL = (LOCK, SLOTS, CACHE, DISK, BLIND)
+ALL = (LOCK, SLOTS, CACHE, DISK, JOBS, BLIND)
 
 
 def full(share: float) -> Use:
@@ -48,17 +49,17 @@ def blamed(share: float) -> Finding:
 @pytest.mark.parametrize(
     ("use", "findings", "left"),
     [
-        (full(0.29), [], {LOCK, SLOTS, CACHE, DISK}),
+        (full(0.29), [], {LOCK, SLOTS, CACHE, DISK, JOBS}),
         (full(0.3), [], {DISK}),
         (full(0.3), [blamed(0.24)], {DISK}),
-        (full(0.3), [blamed(0.25)], {LOCK, SLOTS, CACHE, DISK}),
+        (full(0.3), [blamed(0.25)], {LOCK, SLOTS, CACHE, DISK, JOBS}),
     ],
     ids=["has room", "nobody knows", "explained by less than a quarter", "explained"],
 )
 def test_what_is_full_without_a_cause_keeps_its_checks_open(
     use: Use, findings: list[Finding], left: set[Check[...]]
 ) -> None:
-    """Those of its area, and of its step of the fix path; a blind spot rules out nothing."""
+    """Of its area, of its step of the fix path, or about it; a blind spot rules out nothing."""
     said = ruled_out(headroom([use]), ALL, [use], findings)
     assert {line for line in said if "(" in line} == {f"{c.title} ({c.id})" for c in left}
 

@@ -18,7 +18,7 @@ MINOR = frozenset({Pattern.WRITES, Pattern.TRANSACTIONS})
 """They cost round trips, but no page waits for a list of them: never more than low."""
 
 
-@check("app.n-plus-one", step=Step.TIGHTEN)
+@check("app.n-plus-one", step=Step.TIGHTEN, about=("host.cpu", "pgbouncer.pool"))
 def n_plus_one(
     log: RepeatedQueries,
     server: Server | None = None,

@@ -32,7 +32,7 @@ OF_ALL = 0.25
 """Share of a full machine's cores from which the suspicion explains why it is full."""
 
 
-@check("app.n-plus-one-suspected", step=Step.TIGHTEN)
+@check("app.n-plus-one-suspected", step=Step.TIGHTEN, about=("host.cpu",))
 def n_plus_one_suspected(
     server: Server,
     activity: Window[Activity],

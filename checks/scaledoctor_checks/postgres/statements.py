@@ -51,7 +51,7 @@ SMALL = 100
 """Pages below which a sequential scan is never a problem (traps: tables under ~100 pages)."""
 
 
-@check("postgres.statement-share", step=Step.TIGHTEN)
+@check("postgres.statement-share", step=Step.TIGHTEN, about=("host.cpu", "pgbouncer.pool"))
 def statement_share(
     server: Server,
     activity: Window[Activity],
