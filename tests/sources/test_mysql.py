@@ -1,10 +1,13 @@
 """MySQL's source on a real MariaDB: facts, guards, roles, and every way of being refused."""
 
 import socket
+import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import pymysql
 import pytest
@@ -224,6 +227,31 @@ def test_without_the_client_library(server: MariadbServer, monkeypatch: pytest.M
     assert reach.enable == "pip install 'scaledoctor[mysql]'"
 
 
+def certificate(folder: Path, name: str) -> Path:
+    """A self-signed certificate for a host, which another account can read."""
+    folder.chmod(0o755)
+    crt = folder / f"{name}.crt"
+    keys = ["-nodes", "-days", "2", "-keyout", str(folder / f"{name}.key"), "-out", str(crt)]
+    names = ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name},IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", *keys, *names]
+    subprocess.run(command, check=True, capture_output=True)
+    (folder / f"{name}.key").chmod(0o644)
+    return crt
+
+
+def test_over_tls() -> None:
+    """Used where the server has it; with ssl_ca the certificate is checked."""
+    with tempfile.TemporaryDirectory() as name:
+        own, other = certificate(Path(name), "own"), certificate(Path(name), "other")
+        words = [f"--ssl-cert={own}", f"--ssl-key={Path(name) / 'own.key'}"]
+        with needs_servers(), mariadb([*words, "--require-secure-transport=ON"]) as server:
+            assert record(server.url()).reach.ok
+            assert record(f"{server.url()}?ssl_ca={own}").reach.ok
+            reach = refused(f"{server.url()}?ssl_ca={other}").reach
+    assert reach.category == "tls"
+    assert "certificate" in reach.message.lower()
+
+
 def test_no_connection_is_left(server: MariadbServer) -> None:
     """The refusal is a finding's evidence: category and code."""
     with ExitStack() as stack:
@@ -243,7 +271,7 @@ def test_no_connection_is_left(server: MariadbServer) -> None:
         ("mysql://u:p/w@h/", "sign that cuts the URL"),
         ("mysql:///shop", "neither a host nor a socket"),
         ("mysql://h/shop?unix_socket=/run/x", "both a host and a socket"),
-        ("mysql://h/shop?ssl_ca=/x", "only unix_socket"),
+        ("mysql://h/shop?ssl_ca=/x", "ssl_ca names no file"),
     ],
 )
 def test_urls_that_cannot_be_read(url: str, words: str) -> None:
@@ -258,7 +286,7 @@ def test_urls_that_cannot_be_read(url: str, words: str) -> None:
     [
         ("mysql://u:p@db.example/shop", "mysql:shop", "mysql://db.example:3306/shop", None),
         ("mariadb://u@127.0.0.1:3307/", "mysql", "mysql://127.0.0.1:3307", 3307),
-        ("mysql+pymysql://u:p%40w@[::1]/s?charset=utf8", "mysql:s", "mysql://[::1]:3306/s", 3306),
+        ("mysql2://u:p%40w@[::1]/s?encoding=utf8&pool=5", "mysql:s", "mysql://[::1]:3306/s", 3306),
         ("mysql://u@/shop?unix_socket=/run/m.sock", "mysql:shop", "unix:/run/m.sock", 0),
     ],
 )

@@ -30,6 +30,8 @@ def refusal(code: int, message: str) -> Unreachable:
     text = message.lower()
     if "getaddrinfo" in text or "name or service" in text or "name resolution" in text:
         return Unreachable("dns", "cannot resolve the host", "", "check the host in the URL")
+    if "certificate" in text or "ssl" in text or "secure transport" in text:
+        return Unreachable("tls", message, "", "check ssl_ca in the URL against the server's")
     if "packet sequence" in text or "protocol" in text or "unpack" in text or "index" in text:
         return Unreachable(
             "protocol", "what answers there is not MySQL", "", "check host and port in the URL"
@@ -40,6 +42,4 @@ def refusal(code: int, message: str) -> Unreachable:
         )
     if "lost connection" in text or "reset by peer" in text or "broken pipe" in text:
         return Unreachable("refused", MUTE, "", "is this the right port? see the server's log")
-    if "ssl" in text or "secure transport" in text:
-        return Unreachable("tls", message, "", "the server wants TLS of its own kind")
     return Unreachable("refused", message, "", "is the server running, are host and port right?")

@@ -158,11 +158,12 @@ def _connect(target: Target) -> "Connection":
     import pymysql
 
     parts = urlsplit(target.dsn)
-    socket = parse_qs(parts.query).get("unix_socket", [None])[0]
+    query = parse_qs(parts.query)
+    ca = query.get("ssl_ca", [None])[0]
     return pymysql.connect(
         host=parts.hostname or "localhost",
         port=parts.port or 3306,
-        unix_socket=socket,
+        unix_socket=query.get("unix_socket", [None])[0],
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         database=unquote(parts.path.strip("/")) or None,
@@ -173,6 +174,9 @@ def _connect(target: Target) -> "Connection":
         read_timeout=PATIENCE,
         write_timeout=PATIENCE,
         cursorclass=pymysql.cursors.DictCursor,
+        ssl_ca=ca,
+        ssl_verify_cert=bool(ca) or None,
+        ssl_verify_identity=bool(ca) or None,
     )
 
 
