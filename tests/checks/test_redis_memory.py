@@ -159,6 +159,17 @@ def test_a_full_store_refuses_writes() -> None:
         assert not list(memory_full(over(health(memory=calm)), None, CONFIG))
 
 
+@pytest.mark.parametrize(("resident", "fires"), [(599, False), (600, True)])
+def test_a_server_without_a_limit_is_a_risk_on_a_small_machine(resident: int, fires: bool) -> None:
+    """From 60 % of its memory on; where the machine's memory is not told there is no saying."""
+    memory = {"limit": 0, "resident": resident * MB, "machine": 1000 * MB}
+    found = list(memory_full(over(health(memory=memory)), None, CONFIG))
+    assert [f.kind for f in found] == ([Kind.RISK] if fires else [])
+    for finding in found:
+        pg.complete(finding)
+    assert not list(memory_full(over(health(memory={**memory, "machine": 0})), None, CONFIG))
+
+
 def test_a_store_whose_keys_stay_gets_room() -> None:
     """allkeys-lru is only for what looks like a cache."""
     full = health(memory={"policy": "noeviction", "used": 99 * MB},

@@ -71,19 +71,23 @@ def memory_full(
     *,
     near: float = 0.9,
     nearer: float = 0.95,
+    machine: float = 0.6,
 ) -> Iterator[Finding]:
-    """It is full, evicts nothing, and refuses what would be written.
+    """It is full or has no limit, and refuses what would be written.
 
     Why: each write gets an error (OOM command not allowed): no job is queued, no session kept.
     How measured: growth of the errors OOM (from version 6.2 on) in the window: critical. Without
     any, memory at ``near`` of maxmemory is a risk, high from ``nearer``, where the policy is
-    noeviction; as peers alert (awesome-prometheus-alerts: 90 %).
+    noeviction; as peers alert (awesome-prometheus-alerts: 90 %). Without maxmemory it is a risk
+    from ``machine`` of the machine's memory on: a snapshot may need as much again.
     Fix: more memory where jobs live; eviction where it is a cache, whose keys can be had again.
     When to ignore: a store whose size is fixed and known.
     References: Redis, Key eviction; INFO, errorstat_OOM.
     """
     now, refused = health.last, health.delta(lambda h: h.refused("OOM")) or 0.0
     if not now.memory.limit:
+        if now.memory.machine and now.memory.resident >= machine * now.memory.machine:
+            yield _no_limit(now, config, machine)
         return
     full = now.memory.policy == "noeviction" and now.memory.share >= near
     if not refused and not full:
@@ -109,6 +113,30 @@ def memory_full(
         impact=refused / max(calls, refused) if refused else 0.0,
         kind=Kind.LIVE if refused else Kind.RISK,
     )
+
+
+def _no_limit(now: RedisHealth, config: RedisConfig | None, machine: float) -> Finding:
+    room = f"{int(machine * now.memory.machine) >> 20}mb"
+    return Finding(
+        subject="maxmemory",
+        summary=f"{now.product} has no maxmemory and takes {size(now.memory.resident)} of the "
+        f"machine's {size(now.memory.machine)}: the kernel may end it",
+        severity=Severity.MEDIUM,
+        evidence=(
+            Evidence("of the machine's memory", now.memory.resident / now.memory.machine, "share",
+                     machine, INFO),
+            Evidence("maxmemory", 0.0, "(no limit)", source=INFO),
+        ),
+        fixes=(
+            setting(
+                f"Give it a limit: {room}", "maxmemory", room, config,
+                risk="at the limit writes are refused, or with an eviction policy keys go",
+                verify="redis-cli INFO memory",
+                undo="redis-cli CONFIG SET maxmemory 0",
+            ),
+        ),
+        kind=Kind.RISK,
+    )  # fmt: skip
 
 
 def _fixes(now: RedisHealth, queues: Queues | None, config: RedisConfig | None) -> Iterator[Fix]:
