@@ -21,7 +21,7 @@ def places(text: bytes, offsets: tuple[int, ...]) -> str:
         tree = parsed(text.decode())
         for statement in tree.stmts if tree is not None else ():
             _walk(statement.stmt, ELSE, found)
-    # The grammar has the sign at the literal's own place, the text before it.
+    # The grammar's place may be that of a sign or of the E before a string.
     return "".join(found.get(at) or found.get(at - 1, ELSE) for at in offsets)
 
 

@@ -4,6 +4,8 @@ Times are whole microseconds: sums of floats would depend on where the stream wa
 """
 
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from zlib import crc32
 
 from scaledoctor.logs.nplusone.shapes import shape
@@ -17,6 +19,8 @@ MOST_SAMPLES = 3
 """Distinct executions of a unit that the values rule compares: each costs 10 us."""
 
 MOST_EXAMPLES = 3
+
+_TEMPLATE = itemgetter(Call._fields.index("template"))
 
 NEAR = 0.25
 """Seconds from the end of a parent to its first child, at most (labelled logs of several ORMs)."""
@@ -82,13 +86,19 @@ class Fragment:
 
 
 def _gap(seen: Seen, micros: int) -> None:
-    """Count a gap before a call; what clocks make negative is in the first bucket."""
+    """Count a gap before a call."""
     bucket = micros // FINE
     if not 0 <= bucket < FINE_BUCKETS:
-        far = FINE_BUCKETS + (micros - FINE_BUCKETS * FINE) // COARSE
-        bucket = 0 if bucket < 0 else min(LAST, far)
+        bucket = _far(micros)
     seen.gaps[bucket] = seen.gaps.get(bucket, 0) + 1
     seen.waited += micros
+
+
+def _far(micros: int) -> int:
+    """The bucket of a gap above 10 ms; what clocks make negative is in the first."""
+    if micros < 0:
+        return 0
+    return min(LAST, FINE_BUCKETS + (micros - FINE_BUCKETS * FINE) // COARSE)
 
 
 def gap_of(bucket: int) -> float:
@@ -101,56 +111,58 @@ def gap_of(bucket: int) -> float:
 def sum_up(fragment: Fragment, names: list[bytes], *, show: bool) -> Fragment:
     """Bring ``raw`` into the sums; ``names`` are the templates that its calls are numbered by."""
     raw, fragment.raw = fragment.raw, []
-    known: dict[int, Seen] = {}
-    last, seen = fragment.last, None
-    for call in raw:
-        _, _, _, _, template, text, parameters, ended, seconds, tag, line = call
-        start = ended if seconds is None else ended - seconds
-        before, seen = seen, known.get(template)
-        if seen is None:
-            name = names[template]
-            seen = known[template] = fragment.seen.get(name) or _begin(fragment, name, start, ended)
-        if fragment.n:
-            _gap(seen, round((start - last) * 1e6))
-        if seen is before:
-            fragment.tail_run += 1
-        else:
-            _turn(fragment, names[template])
-        fragment.n += 1
-        seen.n += 1
-        seen.last = last = ended
-        if seconds is None:
-            seen.untimed += 1
-        else:
-            seen.micros += round(seconds * 1e6)
-        if len(seen.distinct) < MOST_DISTINCT:
-            _note(seen, text, parameters, show=show)
-        if line or tag:
-            seen.line, seen.tag = seen.line or line, seen.tag or tag
-    if seen is not None:
-        fragment.last = last
-        _turn(fragment, b"")
+    for number, calls in groupby(raw, _TEMPLATE):
+        _run(fragment, names[number], list(calls), show=show)
     return fragment
 
 
-def _begin(fragment: Fragment, name: bytes, start: float, ended: float) -> Seen:
+def _run(fragment: Fragment, name: bytes, calls: list[Call], *, show: bool) -> None:
+    """Add calls of one template in a row. Every call of a log comes through this loop."""
+    seen = fragment.seen.get(name) or _begin(fragment, name, calls[0])
+    gaps, distinct, last, begun = seen.gaps, seen.distinct, fragment.last, bool(fragment.n)
+    micros = waited = untimed = 0
+    for _, _, _, _, _, text, parameters, ended, seconds, tag, line in calls:
+        start = ended if seconds is None else ended - seconds
+        if begun:
+            gap = round((start - last) * 1e6)
+            waited += gap
+            bucket = gap // FINE
+            if not 0 <= bucket < FINE_BUCKETS:
+                bucket = _far(gap)
+            gaps[bucket] = gaps.get(bucket, 0) + 1
+        begun, last = True, ended
+        if seconds is None:
+            untimed += 1
+        else:
+            micros += round(seconds * 1e6)
+        if len(distinct) < MOST_DISTINCT:
+            _note(seen, text, parameters, show=show)
+        if line or tag:
+            seen.line, seen.tag = seen.line or line, seen.tag or tag
+    seen.n += len(calls)
+    seen.micros += micros
+    seen.untimed += untimed
+    seen.waited += waited
+    seen.last = fragment.last = last
+    _extend(fragment, name, len(calls))
+    seen.best = max(seen.best, fragment.tail_run)
+
+
+def _begin(fragment: Fragment, name: bytes, call: Call) -> Seen:
+    start = call.ended - (call.seconds or 0.0)
     if not fragment.n:
         fragment.first, fragment.head = start, name
-    seen = fragment.seen[name] = Seen(start, ended, _parents(fragment, start))
+    seen = fragment.seen[name] = Seen(start, call.ended, _parents(fragment, start))
     return seen
 
 
-def _turn(fragment: Fragment, name: bytes) -> None:
-    """Begin a run of another template, or go on with the one before; ``name`` ends the last."""
-    if fragment.tail and name != fragment.tail:
-        seen, run = fragment.seen[fragment.tail], fragment.tail_run
-        seen.best = max(seen.best, run)
-        if run == fragment.n:
-            fragment.head_run = run
-    if name:
-        same = name == fragment.tail
-        fragment.tail_run = fragment.tail_run + 1 if same else 1
-        fragment.tail = name
+def _extend(fragment: Fragment, name: bytes, calls: int) -> None:
+    """Go on with the last run, or begin another one."""
+    same = name == fragment.tail
+    fragment.tail, fragment.tail_run = name, fragment.tail_run * same + calls
+    fragment.n += calls
+    if fragment.tail_run == fragment.n:
+        fragment.head_run = fragment.n
 
 
 def _note(seen: Seen, text: bytes, parameters: bytes, *, show: bool) -> None:
