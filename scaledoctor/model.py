@@ -113,6 +113,30 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """One part of a chart: its name and its values, evenly spaced over the window."""
+
+    name: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What something consisted of over the window: bands that stand upon each other.
+
+    ``title`` says what is shown, ``unit`` what is counted, ``note`` what is left out. All bands
+    have the same number of values over ``seconds``. ``target`` is filled in by the engine.
+    """
+
+    title: str
+    unit: str
+    seconds: float
+    bands: tuple[Band, ...]
+    note: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Use:
     """How much of one resource is in use: the USE triple (utilization, saturation, errors).
 
@@ -121,6 +145,8 @@ class Use:
     nobody queues for at ``busy``. ``waits_for`` maps another resource to the share of this
     one's use that is itself waiting there. ``subject`` tells several uses of one resource
     apart. ``scales`` says that the use grows with traffic, so that a multiple makes sense.
+    ``history`` and ``queued`` are what was used and what waited over the window, evenly spaced, at
+    most 60 values, empty when unknown. ``chart`` shows what it consists of.
     """
 
     used: float
@@ -135,6 +161,9 @@ class Use:
     waits_for: Mapping[str, float] = field(default_factory=dict)
     subject: str = ""
     detail: str = ""
+    history: tuple[float, ...] = ()
+    queued: tuple[float, ...] = ()
+    chart: Chart | None = None
     resource: str = ""
     step: Step = Step.IDENTIFY
     title: str = ""

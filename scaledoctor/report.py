@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
-from scaledoctor.model import Confidence, Finding, State, Step
+from scaledoctor.model import Chart, Confidence, Finding, State, Step
 from scaledoctor.snapshot import Cost, Failure, Skip
 
 SCHEMA_VERSION = 1
@@ -57,7 +57,11 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """A resource's line in the headroom table; ``multiple`` is the traffic it can still take."""
+    """A resource's line in the headroom table; ``multiple`` is the traffic it can still take.
+
+    ``history`` and ``queued`` are what was used and what waited over the window, evenly spaced;
+    empty when unknown.
+    """
 
     resource: str
     target: str
@@ -74,6 +78,8 @@ class Headroom:
     critical: float
     detail: str
     step: Step
+    history: tuple[float, ...] = ()
+    queued: tuple[float, ...] = ()
 
 
 def first_to_fill(rows: Iterable[Headroom]) -> Headroom | None:
@@ -200,6 +206,7 @@ class Report:
     notices: tuple[str, ...] = ()
     gate: Comparison | None = None
     timeline: tuple[Moment, ...] = ()
+    charts: tuple[Chart, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -14,6 +14,8 @@ from typing import Any, Generic, ParamSpec, TypeVar, get_args, get_origin
 
 from scaledoctor.errors import ScaledoctorError, Unavailable, Unreachable
 from scaledoctor.model import (
+    Band,
+    Chart,
     Confidence,
     Evidence,
     Finding,
@@ -31,9 +33,10 @@ from scaledoctor.targets import Reach, Target
 from scaledoctor.window import Window
 
 __all__ = [
-    "Cadence", "Check", "Confidence", "Evidence", "Finding", "Fix", "Kind", "Need", "Probe",
-    "Reach", "Redactor", "Renderer", "Report", "Resource", "ScaledoctorError", "Severity", "Shape",
-    "Source", "State", "Step", "Style", "Target", "Unavailable", "Unreachable", "Use", "Window",
+    "Band", "Cadence", "Chart", "Check", "Confidence", "Evidence", "Finding", "Fix", "Kind", "Need",
+    "Probe", "Reach", "Redactor", "Renderer", "Report", "Resource", "ScaledoctorError", "Severity",
+    "Shape", "Source", "State", "Step", "Style", "Target", "Unavailable", "Unreachable", "Use",
+    "Window",
     "check", "fact", "probe", "report", "resource", "source",
 ]  # fmt: skip
 

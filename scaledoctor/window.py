@@ -1,11 +1,17 @@
 """All samples of one fact over the scan window, and what can be computed from them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+POINTS = 60
+"""Values of a history at most: a line of a few centimetres shows no more."""
+
+FEWEST = 4
+"""Samples below which a line tells less than its mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +70,33 @@ class Window(Generic[T]):
     def peak(self, value: Callable[[T], float]) -> float:
         """Highest value of a gauge over the samples."""
         return max(map(value, self))
+
+    def history(self, value: Callable[[T], float]) -> tuple[float, ...]:
+        """A gauge over the window: at most ``POINTS`` evenly spaced means.
+
+        Each is of what was sampled around it; where nothing was, the one before stands. Empty
+        with fewer than ``FEWEST`` samples.
+        """
+        return _evenly([(at, value(fact)) for at, fact in self.samples])
+
+    def rate_history(self, counter: Callable[[T], float]) -> tuple[float, ...]:
+        """A counter's growth per second over the window, as :meth:`history` gives a gauge."""
+        if self.delta(counter) is None:
+            return ()
+        steps = [(a, b) for a, b in pairwise(self.samples) if b[0] > a[0]]
+        return _evenly([(b[0], (counter(b[1]) - counter(a[1])) / (b[0] - a[0])) for a, b in steps])
+
+
+def _evenly(taken: Sequence[tuple[float, float]]) -> tuple[float, ...]:
+    """Values at (seconds, value) as evenly spaced means of four digits."""
+    if len(taken) < FEWEST or taken[-1][0] <= taken[0][0]:
+        return ()
+    points = min(POINTS, len(taken))
+    step = (taken[-1][0] - taken[0][0]) / (points - 1)
+    near: list[list[float]] = [[] for _ in range(points)]
+    for at, value in taken:
+        near[round((at - taken[0][0]) / step)].append(value)
+    found: list[float] = []
+    for values in near:
+        found.append(float(f"{sum(values) / len(values):.4g}") if values else found[-1])
+    return tuple(found)

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from scaledoctor.model import (
+    Band,
+    Chart,
     Confidence,
     Evidence,
     Finding,
@@ -262,9 +264,18 @@ def bottleneck() -> Report:
         risks=(wraparound(),),
         blind_spots=(blind(),),
         headroom=(
-            row("postgres.connections", 19.0, 20.0, "connections", State.SATURATED, waiting=3.2),
+            replace(
+                row(
+                    "postgres.connections", 19.0, 20.0, "connections", State.SATURATED, waiting=3.2
+                ),
+                history=(8.0, 9.0, 9.0, 12.0, 15.0, *(19.0,) * 16),
+                queued=(*(0.0,) * 5, *map(float, range(1, 17))),
+            ),
             row("postgres.locks", 17.0, 19.0, "busy sessions", State.SATURATED, waiting=17.0),
-            row("host.cpu", 3.1, 4.0, "cores", State.BUSY, waiting=0.4),
+            replace(
+                row("host.cpu", 3.1, 4.0, "cores", State.BUSY, waiting=0.4),
+                history=(3.0, 3.4, 3.9, 3.2, 2.7) * 4,
+            ),
             row("host.memory", 2.1, 16.0, "GB", State.OK),
             row("host.disk", 40.0, None, "MB/s", State.UNKNOWN),
         ),
@@ -273,7 +284,19 @@ def bottleneck() -> Report:
             "Deadlocks end transactions (postgres.deadlocks)",
             "Connections are opened and closed all the time (postgres.connection-churn)",
         ),
+        charts=(sessions(),),
     )
+
+
+def sessions() -> Chart:
+    """Locks that grow while the rest goes on."""
+    bands = (
+        Band("running", (1.0, 2.0, 1.0, 1.0, 2.0) * 4),
+        Band("Lock", (*(0.0,) * 4, *map(float, range(1, 17)))),
+        Band("IO", (2.0, 1.0, 0.0, 0.0, 0.0) * 4),
+        Band("idle in transaction", (1.0,) * 20),
+    )
+    return Chart("What sessions did", "sessions", 10.0, bands, "idle ones left out", SHOP)
 
 
 def partial() -> Report:
@@ -325,8 +348,9 @@ def hostile(text: str = HOSTILE) -> Report:
     )
     hop = Hop("resource", text, text, text, 0.5)
     hostile_row = replace(
-        row("postgres.pool", 1.0, 2.0, text, State.OK), resource=text, target=text, detail=text
-    )
+        row("postgres.pool", 1.0, 2.0, text, State.OK), resource=text, target=text, detail=text,
+        history=(1.0,) * 9, queued=(1.0,) * 9,
+    )  # fmt: skip
     return replace(
         bottleneck(),
         verdict=Verdict(Status.BOTTLENECK, text, Confidence.HIGH, found.fingerprint),
@@ -341,4 +365,7 @@ def hostile(text: str = HOSTILE) -> Report:
         errored=(Failure(text, text, text, text),),
         redactions={text: 1},
         timeline=(Moment(datetime(2026, 5, 4, tzinfo=UTC), text),),
+        charts=(
+            Chart(text, text, 1.0, (Band(text, (1.0, 2.0)), Band(text, (0.0, 1.0))), text, text),
+        ),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from scaledoctor.model import Confidence, Evidence, Fix, Severity
+from scaledoctor.model import Chart, Confidence, Evidence, Fix, Severity
 from scaledoctor.report import Change, Headroom, Hop, Moment, Visited
 from scaledoctor_reports._words import Progress
 
@@ -168,3 +168,4 @@ class ReportDocument:
     notices: tuple[str, ...]
     gate: GateDocument | None
     timeline: tuple[Moment, ...]
+    charts: tuple[Chart, ...] = ()

@@ -6,11 +6,16 @@ from rich.table import Table
 
 from scaledoctor.model import State
 from scaledoctor.report import Headroom, Report
+from scaledoctor_reports import _series as series
 from scaledoctor_reports import _words as words
+from scaledoctor_reports import escape
 from scaledoctor_reports._page import INKS, Page
 
 LEAST = 16
 """Columns below which "19 of 20 connections" cannot be read."""
+
+SPARK, WIDE = 12, 100
+"""Characters of a line over the window, and the columns from which there is room for it."""
 
 
 def headroom(page: Page, report: Report) -> None:
@@ -44,7 +49,7 @@ def _stack(page: Page, named: Sequence[tuple[str, Headroom]]) -> None:
         page.say((head + (f", {outlook}" if outlook else ""), ink))
         waits = words.trouble(row)
         rest = (f", {waits}" if waits else "", "bold")
-        page.say(f"{name}: {words.used(row)}", rest, indent=2)
+        page.say(f"{name}: {words.used(row)}{_used(page, row)}", rest, _waited(page, row), indent=2)
 
 
 def _table(page: Page, named: Sequence[tuple[str, Headroom]]) -> None:
@@ -63,7 +68,11 @@ def _table(page: Page, named: Sequence[tuple[str, Headroom]]) -> None:
             page.inert(name),
             page.inert((_bar(page, row), INKS[row.state])),
             page.inert((words.share(row), INKS[row.state])),
-            page.inert(words.used(row), (f", {waits}" if waits else "", "bold")),
+            page.inert(
+                f"{words.used(row)}{_used(page, row)}",
+                (f", {waits}" if waits else "", "bold"),
+                _waited(page, row),
+            ),
             page.inert((words.outlook(row), INKS[row.state])),
         )
     page.draw(table)
@@ -79,10 +88,53 @@ def _state(page: Page, row: Headroom) -> str:
     return f"{marks[row.state]} {row.state.value}"
 
 
+def _used(page: Page, row: Headroom) -> str:
+    """What was used over the window, as a line up to its limit."""
+    if not _lines(page) or not row.history:
+        return ""
+    return " " + series.line(row.history, series.top(row), SPARK, unicode=page.style.unicode)
+
+
+def _waited(page: Page, row: Headroom) -> str:
+    """What waited over the window, as a line up to the most of it."""
+    most = max(row.queued, default=0.0)
+    if not _lines(page) or not most:
+        return ""
+    return " " + series.line(row.queued, most, SPARK, unicode=page.style.unicode)
+
+
+def _lines(page: Page) -> bool:
+    return page.style.verbosity > 0 and page.style.width >= WIDE
+
+
+def charts(page: Page, report: Report) -> None:
+    """What some resources consisted of over the window, as bars, from -v on."""
+    for chart in report.charts if page.style.verbosity > 0 else ():
+        page.heading(escape.line(series.heading(chart), unicode=page.style.unicode))
+        page.say(f"mean {series.unit(chart)}", ink="dim")
+        table = Table.grid(padding=(0, 1, 0, 0), pad_edge=False)
+        table.add_column(overflow="fold")
+        table.add_column(no_wrap=True, overflow="crop")
+        table.add_column(no_wrap=True, justify="right")
+        table.add_column(no_wrap=True, justify="right")
+        for part in series.largest(chart):
+            table.add_row(
+                page.inert(part.name),
+                page.inert(_filled(page, part.share)),
+                page.inert(f"{part.share:.0%}"),
+                page.inert(words.number(part.mean)),
+            )
+        page.draw(table)
+
+
 def _bar(page: Page, row: Headroom) -> str:
     """A bar of the utilization; empty where it is unknown."""
+    return _filled(page, min(max(row.utilization or 0.0, 0.0), 1.0))
+
+
+def _filled(page: Page, share: float) -> str:
     width = _bar_width(page)
-    cells = round(min(max(row.utilization or 0.0, 0.0), 1.0) * width)
+    cells = round(share * width)
     return page.marks.full * cells + page.marks.empty * (width - cells)
 
 

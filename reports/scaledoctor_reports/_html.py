@@ -8,6 +8,7 @@ from importlib.resources import files
 from scaledoctor.report import Report, Status
 from scaledoctor_reports import _words as words
 from scaledoctor_reports._html_cause import cause, chain, finding
+from scaledoctor_reports._html_charts import charts
 from scaledoctor_reports._html_tables import gate, headroom
 from scaledoctor_reports.escape import html as inert
 
@@ -51,6 +52,7 @@ def _sections(report: Report) -> Iterator[str]:
         yield from _fix_path(report)
     yield from gate(report)
     yield from headroom(report)
+    yield from charts(report.charts)
     for heading, found in (
         ("Risks, not urgent now", report.risks),
         ("Minor", report.minor),

@@ -41,12 +41,12 @@ def cause(number: int, diagnosis: Diagnosis, told: str) -> Iterator[str]:
         yield from chain(diagnosis)
     yield from _evidence(found.evidence)
     for fix in found.fixes:
-        yield from _fix(fix)
+        yield from _fix(fix, "h4")
     for symptom in diagnosis.symptoms:
         yield f"<details><summary>Symptom: {inert(symptom.summary)}</summary>"
         yield from _evidence(symptom.evidence)
         for fix in symptom.fixes:
-            yield from _fix(fix)
+            yield from _fix(fix, "h4")
         yield "</details>"
     yield "</article>"
 
@@ -60,7 +60,7 @@ def finding(found: Finding) -> Iterator[str]:
     )
     yield from _evidence(found.evidence)
     for fix in found.fixes:
-        yield from _fix(fix)
+        yield from _fix(fix, "h3")
     yield "</details>"
 
 
@@ -73,17 +73,21 @@ def _heading(found: Finding, lead: str) -> str:
 def _evidence(evidence: tuple[Evidence, ...]) -> Iterator[str]:
     if not evidence:
         return
-    yield '<div class="scroll"><table><thead><tr>'
-    yield from (f"<th>{name}</th>" for name in ("fact", "value", "limit", "source"))
+    yield '<div class="scroll"><table class="evidence"><thead><tr>'
+    yield from (f'<th scope="col">{name}</th>' for name in ("fact", "value", "limit", "source"))
     yield "</tr></thead><tbody>"
     for item in evidence:
-        cells = (item.fact, words.value(item), words.threshold(item), item.source)
-        yield "<tr>" + "".join(f"<td>{inert(cell)}</td>" for cell in cells) + "</tr>"
+        limit, source = inert(words.threshold(item)), inert(item.source)
+        yield (
+            f"<tr><td>{inert(item.fact)}</td><td>{inert(words.value(item))}</td>"
+            f'<td data-head="limit">{limit}</td><td data-head="source">{source}</td></tr>'
+        )
     yield "</tbody></table></div>"
 
 
-def _fix(fix: Fix) -> Iterator[str]:
-    yield f"<h3>Fix: {inert(fix.title)}</h3>"
+def _fix(fix: Fix, level: str) -> Iterator[str]:
+    """Its title as a heading of the level below what it mends."""
+    yield f"<{level}>Fix: {inert(fix.title)}</{level}>"
     code = html_code("\n".join(fix.commands))
     yield f'<div class="fix"><pre tabindex="0"><code>{code}</code></pre></div>'
     told = (("Risk", fix.risk), ("Verify", fix.verify), ("Undo", fix.undo))

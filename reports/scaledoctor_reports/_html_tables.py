@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from scaledoctor.report import Headroom, Report
+from scaledoctor_reports import _html_charts as charts
 from scaledoctor_reports import _words as words
 from scaledoctor_reports.escape import html as inert
 
@@ -14,9 +15,13 @@ def headroom(report: Report) -> Iterator[str]:
     yield "<h2>Headroom</h2>"
     if first := words.first_to_fill(report):
         yield f"<p>{inert(first)}.</p>"
-    yield '<div class="scroll"><table class="sortable"><thead><tr>'
-    heads = ("state", "resource", "target", "", "utilization", "used", "waiting", "outlook")
-    yield from (f"<th>{head}</th>" if head else "<td></td>" for head in heads)
+    yield '<div class="scroll" role="region" aria-label="Headroom" tabindex="0">'
+    yield '<table class="sortable panel">'
+    if any(row.history or row.queued for row in report.headroom):
+        yield "<caption>Small lines: over the window; dashed: the limit</caption>"
+    yield "<thead><tr>"
+    heads = ("state", "resource", "target", "utilization", "used", "waiting", "outlook")
+    yield from (f'<th scope="col">{head}</th>' for head in heads)
     yield "</tr></thead><tbody>"
     for row in report.headroom:
         yield from _row(row)
@@ -25,12 +30,12 @@ def headroom(report: Report) -> Iterator[str]:
 
 def _row(row: Headroom) -> Iterator[str]:
     state, key = row.state.value, f"{row.utilization or 0:.6f}"
-    yield f'<tr><td class="word {state}">{state}</td><td>{inert(row.resource)}</td>'
-    yield f"<td>{inert(row.target)}</td><td>{_bar(row)}</td>"
-    yield f'<td class="number" data-key="{key}">{words.share(row)}</td>'
-    for text in (words.used(row), words.trouble(row), words.outlook(row)):
-        yield f"<td>{inert(text)}</td>"
-    yield "</tr>"
+    yield f'<tr><td class="word {state}">{state}</td>'
+    yield f'<th scope="row">{inert(row.resource)}</th><td>{inert(row.target)}</td>'
+    yield f'<td class="number" data-key="{key}">{words.share(row)}{_bar(row)}</td>'
+    yield f'<td data-key="{row.used:.6f}">{inert(words.used(row))}{charts.used(row)}</td>'
+    yield f'<td data-key="{row.waiting:.6f}">{inert(words.trouble(row))}{charts.waiting(row)}</td>'
+    yield f"<td>{inert(words.outlook(row))}</td></tr>"
 
 
 def _bar(row: Headroom) -> str:
@@ -41,7 +46,7 @@ def _bar(row: Headroom) -> str:
     mark = 100 * min(max(row.critical, 0.0), 1.0)
     return (
         f'<svg class="bar {row.state.value}" viewBox="0 0 100 8" preserveAspectRatio="none" '
-        f'role="img" aria-label="{words.share(row)} used">'
+        'aria-hidden="true">'
         '<rect class="track" width="100" height="8"/>'
         f'<rect class="use" width="{use:.1f}" height="8"/>'
         f'<rect class="mark" x="{mark:.1f}" width="0.6" height="8"/></svg>'
@@ -60,9 +65,10 @@ def gate(report: Report) -> Iterator[str]:
     if lines:
         yield f"<ul>{''.join(lines)}</ul>"
     if found.changed:
-        yield '<div class="scroll"><table class="sortable"><thead><tr>'
+        yield '<div class="scroll" role="region" aria-label="Changes" tabindex="0">'
+        yield '<table class="sortable"><thead><tr>'
         heads = ("turn", "what", "before", "now", "note")
-        yield from (f"<th>{head}</th>" for head in heads)
+        yield from (f'<th scope="col">{head}</th>' for head in heads)
         yield "</tr></thead><tbody>"
         for change in found.changed:
             turn = (

@@ -71,6 +71,7 @@ def document(report: Report) -> ReportDocument:
         notices=report.notices,
         gate=_gate(report.gate) if report.gate else None,
         timeline=report.timeline,
+        charts=report.charts,
     )
 
 

@@ -3,7 +3,7 @@
 from scaledoctor.report import Report, Status
 from scaledoctor.sdk import Style
 from scaledoctor_reports._causes import causes, fix_path
-from scaledoctor_reports._headroom import headroom
+from scaledoctor_reports._headroom import charts, headroom
 from scaledoctor_reports._page import blank_page
 from scaledoctor_reports._rest import findings, footer, gate, not_seen, ruled_out
 from scaledoctor_reports._verdict import quiet, verdict, why
@@ -22,6 +22,7 @@ def render(report: Report, style: Style) -> str:
         fix_path(page, report)
     gate(page, report)
     headroom(page, report)
+    charts(page, report)
     findings(page, "Risks, not urgent now", report.risks)
     if style.verbosity > 0:
         findings(page, "Minor", report.minor)

@@ -5,7 +5,7 @@ from math import fsum
 
 from scaledoctor import __version__
 from scaledoctor.config.model import Ignore
-from scaledoctor.diagnosis.headroom import headroom
+from scaledoctor.diagnosis.headroom import charts, headroom
 from scaledoctor.diagnosis.rank import MAJOR, rank
 from scaledoctor.diagnosis.ruled_out import ruled_out
 from scaledoctor.diagnosis.suppress import suppress
@@ -54,6 +54,7 @@ def diagnose(
         suppressed=suppressed,
         notices=notices,
         timeline=timeline(snapshot, events),
+        charts=charts(seen.uses),
     )
 
 

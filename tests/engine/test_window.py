@@ -2,7 +2,7 @@
 
 import pytest
 
-from scaledoctor.window import Window
+from scaledoctor.window import POINTS, Window
 
 
 def number(value: float) -> float:
@@ -34,3 +34,33 @@ def test_gauges_have_a_mean_and_a_peak() -> None:
     window = Window.of(1.0, 2.0, 6.0)
     assert (window.mean(number), window.peak(number)) == (3.0, 6.0)
     assert (window.first, window.last, list(window), len(window)) == (1.0, 6.0, [1.0, 2.0, 6.0], 3)
+
+
+def test_a_history_is_evenly_spaced_and_bounded() -> None:
+    """Each sample is a point; of a long window each point is the mean of what is near it."""
+    assert Window.of(1.0, 2.0, 6.0, 6.0).history(number) == (1.0, 2.0, 6.0, 6.0)
+    long = Window.of(*map(float, range(1200)))
+    found = long.history(number)
+    assert len(found) == POINTS
+    assert found[0] < found[1] < found[-1]
+    assert sum(found) / POINTS == pytest.approx(599.5, rel=0.01)
+
+
+def test_a_history_bears_jitter_and_gaps() -> None:
+    """Late samples keep their place; where none was taken the one before stands."""
+    jitter = Window(((0.0, 1.0), (0.58, 2.0), (0.93, 3.0), (1.5, 4.0)))
+    assert jitter.history(number) == (1.0, 2.0, 3.0, 4.0)
+    gap = Window(((0.0, 1.0), (0.5, 2.0), (2.9, 3.0), (3.0, 4.0)))
+    assert gap.history(number) == (1.5, 1.5, 1.5, 3.5)
+
+
+@pytest.mark.parametrize("samples", [((0.0, 1.0),) * 5, ((0.0, 1.0), (1.0, 2.0), (2.0, 3.0))])
+def test_few_samples_or_no_time_make_no_history(samples: tuple[tuple[float, float], ...]) -> None:
+    """Three points are no line, and a moment is no window."""
+    assert Window(samples).history(number) == ()
+
+
+def test_a_counters_history_is_its_speed() -> None:
+    """Between each two samples; a counter that was reset has none."""
+    assert Window.of(0.0, 1.0, 3.0, 3.0, 4.0).rate_history(number) == (2.0, 4.0, 0.0, 2.0)
+    assert Window.of(0.0, 1.0, 3.0, 0.0, 4.0).rate_history(number) == ()

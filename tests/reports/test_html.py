@@ -19,7 +19,7 @@ from tests.reports.test_hostile import TEXTS, hidden
 from tests.servers import missing
 
 SAMPLES = [samples.bottleneck, samples.healthy, samples.partial, samples.hostile]
-VOID = {"meta", "br", "rect"}
+VOID = {"meta", "br", "rect", "path", "circle", "polyline"}
 
 
 class Parser(HTMLParser):

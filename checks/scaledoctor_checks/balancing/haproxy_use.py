@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from scaledoctor.sdk import Reach, Step, Use, Window, resource
 from scaledoctor.sources.haproxy import Backend, HaproxyInfo, HaproxyNow, HaproxyStats
@@ -62,7 +63,13 @@ def backend(
         if last.servers
     ]
     uses.sort(key=lambda u: (-u.errors, -u.waiting, -(u.utilization or 0.0), -u.used))
-    yield from uses[:ROWS]
+    for use in uses[:ROWS]:
+        in_hand, queued = (_history(now, use.subject, part) for part in ("current", "queued"))
+        yield replace(use, history=in_hand, queued=queued)
+
+
+def _history(now: Window[HaproxyNow], name: str, field: str) -> tuple[float, ...]:
+    return now.history(lambda s: getattr(s.backends.get(name), field, 0))
 
 
 def _deeper(
@@ -122,7 +129,12 @@ def frontend(
             )
             uses.append(use)
     uses.sort(key=lambda u: -(u.utilization or 0.0))
-    yield from uses[:ROWS]
+    for use in uses[:ROWS]:
+        yield replace(use, history=_sessions(now, use.subject))
+
+
+def _sessions(now: Window[HaproxyNow], name: str) -> tuple[float, ...]:
+    return now.history(lambda s: s.sessions.get(name, 0))
 
 
 @resource("haproxy.process", step=Step.SCALE_OUT)
@@ -153,4 +165,5 @@ def process(
         critical=critical,
         errors=float(max(0, reached)),
         waits_for=busiest(now, sum(taken) / len(taken)),
+        history=now.history(lambda s: sum(s.sessions.values())),
     )

@@ -34,6 +34,8 @@ def cpu(
         waiting=max(0.0, used.running - usable),
         contended=used.contended(info.cores),
         subject=info.machine,
+        history=window.rate_history(lambda c: c.busy),
+        queued=window.history(lambda c: max(0.0, c.running - usable)),
     )
 
 

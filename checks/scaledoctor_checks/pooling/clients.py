@@ -57,6 +57,7 @@ def clients(
         errors=float(refused),
         contended=refused > 0 or used >= config.number("max_client_conn", 100),
         waits_for=_waits(pools, used),
+        history=window.history(lambda lists: max(0, lists.clients - 1)),
     )
 
 

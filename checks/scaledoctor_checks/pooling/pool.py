@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from scaledoctor.sdk import Step, Use, Window, resource
 from scaledoctor.sources.host import CpuTimes, HostInfo
 from scaledoctor.sources.pgbouncer import (
+    Pool,
     PoolerConfig,
     PoolerDatabases,
     PoolerLog,
@@ -51,6 +52,7 @@ def pool(
     transactions' time and for 50 ms each. A full pool that keeps nobody waiting is well used.
     """
     seen, full = inside(servers, databases, activity), saturated(server, info, cpu) is not None
+    by_key = Window(tuple((at, {p.key: p for p in s.pools}) for at, s in window.samples))
     for load in loads(window, stats, Setup(config, databases, users)):
         stuck = load.dead or load.paused or load.limit < 1
         yield Use(
@@ -71,7 +73,13 @@ def pool(
             ),
             subject=load.key,
             detail=_detail(load),
+            history=_history(by_key, load.key, "active"),
+            queued=_history(by_key, load.key, "waiting"),
         )
+
+
+def _history(window: Window[dict[str, Pool]], key: str, field: str) -> tuple[float, ...]:
+    return window.history(lambda pools: getattr(pools.get(key), field, 0))
 
 
 def _waits(load: Load, seen: Inside | None, *, full: bool, gone: bool) -> Mapping[str, float]:

@@ -78,6 +78,7 @@ def connections(
         critical=critical,
         contended=used >= usable or _grows(grown, len(sessions)) or blocked >= 0.5,
         waits_for={"postgres.locks": blocked},
+        history=window.history(lambda a: len(a.sessions) + a.own),
     )
 
 

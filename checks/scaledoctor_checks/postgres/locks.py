@@ -8,6 +8,7 @@ from scaledoctor.sdk import (
 )
 from scaledoctor.sources.postgres import Activity, Server
 from scaledoctor_checks.postgres._blocking import waiters, working
+from scaledoctor_checks.postgres._doing import doing
 
 SOURCE = "pg_stat_activity, pg_blocking_pids()"
 
@@ -36,4 +37,6 @@ def locks(
         waiting=waiting,
         contended=waiting >= 1.0,
         scales=False,
+        history=window.history(lambda a: len(waiters(a))),
+        chart=doing(window),
     )

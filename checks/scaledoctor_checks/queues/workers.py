@@ -1,12 +1,13 @@
 """The workers of each queue: how much of what they can do they do."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from scaledoctor.sdk import Step, Use, Window, resource
 from scaledoctor.sources.host import CpuTimes, HostInfo
 from scaledoctor.sources.postgres import Activity, Server
 from scaledoctor.sources.postgres.queues import QueueTables
-from scaledoctor.sources.queues import Queues
+from scaledoctor.sources.queues import Queue, Queues
 from scaledoctor_checks.postgres._words import duration
 from scaledoctor_checks.queues._behind import Database
 from scaledoctor_checks.queues._database import held
@@ -40,7 +41,15 @@ def workers(
     for flow in flows(window):
         use = _use(flow, database, warn, critical)
         if use is not None:
-            yield use
+            times = (at for at, _ in window.samples)
+            yield _over_time(use, Window(tuple(zip(times, flow.readings, strict=True))))
+
+
+def _over_time(use: Use, readings: Window[Queue]) -> Use:
+    """With what was worked on, where the framework tells it, and the jobs that waited."""
+    told = use.unit == "slots" and all(queue.in_flight is not None for queue in readings)
+    busy = readings.history(lambda queue: queue.in_flight or 0) if told else ()
+    return replace(use, history=busy, queued=readings.history(lambda queue: queue.ready))
 
 
 def _use(flow: Flow, database: Database, warn: float, critical: float) -> Use | None:
