@@ -1,5 +1,7 @@
 """Connections of a Redis: refused, blocked, opened all the time; caches emptied and stormed."""
 
+from dataclasses import replace
+
 import pytest
 
 from scaledoctor.model import Finding, Kind, Severity, State
@@ -144,8 +146,11 @@ def test_a_stampede_is_seen_from_both_sides() -> None:
 
 def test_one_side_alone_is_no_stampede() -> None:
     """Without a database it is not seen, and not ruled out either."""
-    with pytest.raises(Unavailable, match="no database was given"):
+    with pytest.raises(Unavailable, match="side is not seen"):
         storm(burst(500), None)
+    hidden = Window.of(*(replace(sample, hidden=3) for sample in crowd(9)))
+    with pytest.raises(Unavailable, match="pg_monitor|not seen"):
+        storm(burst(500), hidden)
     assert not storm(burst(5), None)
     with pytest.raises(Unavailable, match="too few readings"):
         storm(Window(burst(500).samples[:4]), crowd(9))

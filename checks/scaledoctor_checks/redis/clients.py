@@ -87,18 +87,7 @@ def max_clients(
             Evidence("connections refused", refused, "in the window", 1.0, INFO),
             Evidence("connections", full, "of maxclients", near, INFO),
             *_holders(connected),
-            *(
-                [
-                    Evidence(
-                        "timeout of idle ones",
-                        config.values.get("timeout", ""),
-                        "s (0: never)",
-                        source="CONFIG GET",
-                    )
-                ]
-                if config
-                else []
-            ),
+            *_timeout(config),
         ),
         fixes=tuple(_ways(now, config)),
         explains={"redis.clients": 1.0},
@@ -123,6 +112,12 @@ def _holders(connected: RedisClients | None) -> Iterator[Evidence]:
     for group in connected.groups[:3] if connected else ():
         yield Evidence(f"held by {group.name}", float(group.connections),
                        f"connections, {group.idle:,} idle for a minute", source=LIST)  # fmt: skip
+
+
+def _timeout(config: RedisConfig | None) -> Iterator[Evidence]:
+    if config and "timeout" in config.values:
+        value = config.values["timeout"]
+        yield Evidence("timeout of idle ones", value, "s (0: never)", source="CONFIG GET")
 
 
 def _idle() -> Fix:

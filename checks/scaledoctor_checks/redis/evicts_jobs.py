@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from scaledoctor.sdk import Confidence, Evidence, Finding, Kind, Severity, Step, Window, check
+from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Kind, Severity, Step, Window, check
 from scaledoctor.sources.queues import Queue, Queues
 from scaledoctor.sources.redis.config import RedisConfig
 from scaledoctor.sources.redis.health import RedisHealth
@@ -57,20 +57,24 @@ def evicts_jobs(
             Evidence("memory used", now.memory.share, "of maxmemory", near, INFO),
             Evidence("queues", ", ".join(q.label for q in at_stake[:5]), source="names of keys"),
         ),
-        fixes=(
-            setting(
-                "Never throw out jobs; put the cache on a server of its own",
-                "maxmemory-policy", "noeviction", config,
-                risk="when it is full, writes are refused: then producers see it, and nothing is "
-                "lost in silence",
-                verify="redis-cli CONFIG GET maxmemory-policy",
-                undo=f"redis-cli CONFIG SET maxmemory-policy {now.memory.policy}",
-            ),
-        ),
+        fixes=(_fix(now, config),),
         explains={"redis.memory": 1.0} if gone else {},
         impact=1.0 if gone else 0.0,  # a lost job is never done
         kind=Kind.LIVE if gone else Kind.RISK,
     )  # fmt: skip
+
+
+def _fix(now: RedisHealth, config: RedisConfig | None) -> Fix:
+    return setting(
+        "Never throw out jobs; put the cache on a server of its own",
+        "maxmemory-policy",
+        "noeviction",
+        config,
+        risk="when it is full, writes are refused: then producers see it, and nothing is lost in "
+        "silence",
+        verify="redis-cli CONFIG GET maxmemory-policy",
+        undo=f"redis-cli CONFIG SET maxmemory-policy {now.memory.policy}",
+    )
 
 
 def _summary(now: RedisHealth, at_stake: list[Queue], gone: float, seconds: float) -> str:

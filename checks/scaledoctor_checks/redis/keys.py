@@ -132,17 +132,20 @@ def no_ttl(
             Evidence("keys that expire", mortal, "of all keys", mixed, "INFO keyspace"),
             Evidence("memory used", memory.share, "of maxmemory", near, "INFO memory"),
         ),
-        fixes=(
-            Fix(
-                f"Give keys like {worst.pattern} a time to live",
-                ("SET key value EX 86400  # wherever they are written",
-                 "redis-cli CONFIG SET maxmemory-policy allkeys-lru  # or let any old key go"),
-                "text",
-                risk="with allkeys-lru any key may go: not where something lives that nothing "
-                "can restore",
-                verify="scaledoctor scan again: less of the sample stays for ever",
-                undo=f"redis-cli CONFIG SET maxmemory-policy {memory.policy}",
-            ),
-        ),
+        fixes=(_mortal(worst, memory.policy),),
         kind=Kind.RISK,
-    )  # fmt: skip
+    )
+
+
+def _mortal(group: KeyGroup, policy: str) -> Fix:
+    return Fix(
+        f"Give keys like {group.pattern} a time to live",
+        (
+            "SET key value EX 86400  # wherever they are written",
+            "redis-cli CONFIG SET maxmemory-policy allkeys-lru  # or let any old key go",
+        ),
+        "text",
+        risk="with allkeys-lru any key may go: not where something lives that nothing can restore",
+        verify="scaledoctor scan again: less of the sample stays for ever",
+        undo=f"redis-cli CONFIG SET maxmemory-policy {policy}",
+    )

@@ -40,6 +40,15 @@ class _Burst:
     usual: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Crowd:
+    """Sessions that run one statement at the moments of a burst, and the mean otherwise."""
+
+    query: str
+    together: int
+    calm: float
+
+
 @check("redis.cache-stampede", step=Step.TIGHTEN)
 def cache_stampede(
     traffic: Window[RedisTraffic],
@@ -73,31 +82,35 @@ def cache_stampede(
     burst = _burst(traffic, least, times)
     if burst is None or burst.misses < share * burst.all_misses:
         return
-    if activity is None:
+    if activity is None or activity.last.hidden:
         raise Unavailable(
-            f"misses jump, {burst.misses:,} at once; no database was given to see it from its side",
-            "scaledoctor scan --redis URL --dsn DSN",
+            f"misses jump, {burst.misses:,} at once; the database's side is not seen",
+            "scaledoctor scan --redis URL --dsn DSN, with a role in pg_monitor",
         )
     crowd = _crowd(activity, burst.times, sessions, times)
-    if crowd is None:
-        return
-    query, together, calm = crowd
-    yield Finding(
-        subject=query[:200],
-        summary=f"misses jump by {burst.misses:,} at once, and {together} sessions of the "
-        f"database run {statement(query, 70)} then, {calm:.1f} otherwise",
+    if crowd is not None:
+        part = min(1.0, len(burst.times) / max(1, len(activity) - 1))
+        yield _finding(burst, crowd, part, (least, sessions))
+
+
+def _finding(burst: _Burst, crowd: _Crowd, part: float, limits: tuple[int, int]) -> Finding:
+    least, sessions = map(float, limits)
+    return Finding(
+        subject=crowd.query[:200],
+        summary=f"misses jump by {burst.misses:,} at once, and {crowd.together} sessions of the "
+        f"database run {statement(crowd.query, 70)} then, {crowd.calm:.1f} otherwise",
         severity=Severity.MEDIUM,
         confidence=Confidence.MEDIUM,
         evidence=(
-            Evidence("misses in the jumps", float(burst.misses), "misses", float(least), INFO),
+            Evidence("misses in the jumps", float(burst.misses), "misses", least, INFO),
             Evidence("usual between two readings", burst.usual, "misses", source=INFO),
-            Evidence("sessions with one statement at once", float(together), "sessions",
-                     float(sessions), "pg_stat_activity"),
-            Evidence("otherwise, mean", calm, "sessions", source="pg_stat_activity"),
+            Evidence("sessions with one statement at once", float(crowd.together), "sessions",
+                     sessions, "pg_stat_activity"),
+            Evidence("otherwise, mean", crowd.calm, "sessions", source="pg_stat_activity"),
         ),
         fixes=(_fix(),),
         explains={"redis.misses": burst.misses / burst.all_misses},
-        impact=min(1.0, len(burst.times) / max(1, len(activity) - 1)),
+        impact=part,
     )  # fmt: skip
 
 
@@ -120,8 +133,8 @@ def _burst(traffic: Window[RedisTraffic], least: int, times: float) -> _Burst | 
 
 def _crowd(
     activity: Window[Activity], moments: tuple[float, ...], sessions: int, times: float
-) -> tuple[str, int, float] | None:
-    """The statement of most sessions at those moments, how many, and how many otherwise."""
+) -> _Crowd | None:
+    """The statement of most sessions at those moments; None when they are too few."""
     there: dict[str, int] = {}
     calm: dict[str, int] = {}
     quiet = 0
@@ -141,7 +154,8 @@ def _crowd(
         return None
     query = max(sorted(there), key=lambda q: there[q])
     usual = calm.get(query, 0) / quiet
-    return (query, there[query], usual) if there[query] >= max(sessions, times * usual) else None
+    many = there[query] >= max(sessions, times * usual)
+    return _Crowd(query, there[query], usual) if many else None
 
 
 def _fix() -> Fix:
