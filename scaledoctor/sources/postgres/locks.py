@@ -73,19 +73,21 @@ class LockTable:
 
 # Waiters first, then what their blockers hold on the relations that somebody awaits: an
 # anti-wraparound vacuum or a dump may hold thousands of locks that nobody asks about. Who is in
-# the way of a standby's replay is known from here alone, and so is who else locked a row.
+# the way of a standby's replay is known from here alone, and so is who else locked a row. The
+# shared lock table is read once.
 _LOCKS = """
 WITH here AS (
     SELECT oid FROM pg_database WHERE datname = current_database()
+), seen AS MATERIALIZED (
+    SELECT pid, locktype, mode, granted, relation, database FROM pg_locks
 ), replayed AS (
-    SELECT l.database, l.relation FROM pg_locks l
+    SELECT l.database, l.relation FROM seen l
     WHERE l.pid = %(replay)s AND NOT l.granted AND l.relation IS NOT NULL
 ), rows AS (
-    SELECT l.database, l.relation FROM pg_locks l
+    SELECT l.database, l.relation FROM seen l
     WHERE l.pid = ANY(%(pids)s) AND l.locktype = 'tuple' AND l.granted
 ), involved AS (
-    SELECT l.pid, l.locktype, l.mode, l.granted, l.relation, l.database
-    FROM pg_locks l
+    SELECT * FROM seen l
     WHERE l.pid = ANY(%(pids)s)
           OR (l.granted AND l.locktype = 'relation' AND (l.database, l.relation) IN
               (SELECT * FROM replayed UNION ALL SELECT * FROM rows))
