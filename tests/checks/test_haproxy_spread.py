@@ -104,8 +104,15 @@ def test_persistence_without_effect_is_information() -> None:
     found = only(list(uneven(*seen(*servers), None)))
     assert found.severity is Severity.INFO
     assert "clients stick to their server" in found.summary
-    told = only(list(persistence(*seen(*servers))))
+    told = only(list(persistence(*seen(*servers), None)))
     assert told.severity is Severity.INFO
+    assert "as configured" not in told.summary
+    for line in ("cookie SRV insert", "stick on src"):
+        cfg = parse(f"backend app\n  {line}\n", "haproxy.cfg")
+        assert ", as configured:" in only(list(persistence(*seen(*servers), cfg))).summary
+    queued = seen(*split(900, 300, in_hand=(13.0, 1.0), placed=0), waiting=2.0)
+    assert "clients stick" in only(list(uneven(*queued, cfg))).summary
+    assert "clients stick" not in only(list(uneven(*queued, None))).summary
     hot = split(900, 300, in_hand=(13.0, 1.0), placed=0)
     assert only(list(uneven(*seen(*hot), None))).severity is Severity.HIGH
 
@@ -119,8 +126,8 @@ def test_persistence_is_what_the_algorithm_did_not_place(
     placed: int, waiting: float, fires: bool
 ) -> None:
     stats, now = seen(*split(100, 100, placed=placed), waiting=waiting)
-    assert bool(list(persistence(stats, now))) is fires
-    assert not list(persistence(*seen(*split(49, 50, placed=0))))
+    assert bool(list(persistence(stats, now, None))) is fires
+    assert not list(persistence(*seen(*split(49, 50, placed=0)), None))
 
 
 def test_uneven_counts_are_what_least_connections_are_for() -> None:

@@ -4,8 +4,16 @@ from collections.abc import Iterator
 
 from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Severity, Step, Window, check
 from scaledoctor.sources.haproxy import HaproxyNow, HaproxyStats
+from scaledoctor.sources.haproxy_cfg import HaproxyCfg
 from scaledoctor_checks.balancing._bounded import bounded
-from scaledoctor_checks.balancing._haproxy import SOURCE, Group, Served, Traffic, traffic
+from scaledoctor_checks.balancing._haproxy import (
+    SOURCE,
+    Group,
+    Served,
+    Traffic,
+    sticky,
+    traffic,
+)
 from scaledoctor_checks.balancing._haproxy_words import runtime, setting
 from scaledoctor_checks.balancing.haproxy_spread import fair_members, pinned_share
 
@@ -91,6 +99,7 @@ def _weight_back(server: Served, most: int) -> Fix:
 def persistence(
     stats: Window[HaproxyStats],
     now: Window[HaproxyNow],
+    cfg: HaproxyCfg | None,
     /,
     *,
     share: float = 0.2,
@@ -114,7 +123,8 @@ def persistence(
         yield Finding(
             subject=name,
             summary=f"{pinned:.0%} of the requests of backend {name} go where their client went "
-            "before: a server that is added gets new clients only",
+            f"before{', as configured' if sticky(group, cfg) else ''}: a server that is added gets "
+            "new clients only",
             severity=Severity.INFO,
             evidence=(
                 Evidence("placed by persistence", pinned, "share", share, SOURCE),
