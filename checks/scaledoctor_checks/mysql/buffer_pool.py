@@ -50,16 +50,19 @@ def buffer_pool(
             Evidence("free in the pool", left, "share", free, SOURCE),
             Evidence("waits for a free page", waits, "", 0.0, SOURCE),
         ),
-        fixes=(
-            Fix(
-                f"Give the pool more than its {size:,} MB, where the machine has it",
-                (f"SET GLOBAL innodb_buffer_pool_size = {2 * server.buffer_pool};",
-                 "-- and in the server's configuration, for the next start"),
-                risk="takes that memory from everything else on the machine; resizing stalls "
-                "for a moment",
-                verify="SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_reads';",
-                undo=f"SET GLOBAL innodb_buffer_pool_size = {server.buffer_pool};",
-            ),
-        ),
+        fixes=(_larger(server.buffer_pool),),
         kind=Kind.RISK,
     )  # fmt: skip
+
+
+def _larger(size: int) -> Fix:
+    return Fix(
+        f"Give the pool more than its {size >> 20:,} MB, where the machine has it",
+        (
+            f"SET GLOBAL innodb_buffer_pool_size = {2 * size};",
+            "-- and in the server's configuration, for the next start",
+        ),
+        risk="takes that memory from everything else on the machine; resizing stalls for a moment",
+        verify="SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_reads';",
+        undo=f"SET GLOBAL innodb_buffer_pool_size = {size};",
+    )

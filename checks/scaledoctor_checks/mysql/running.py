@@ -96,19 +96,18 @@ def threads_running(
             Evidence("running threads, mean", mean, "threads", per_core * info.cores, SOURCE),
             Evidence("cores", float(info.cores), "", source="the host"),
         ),
-        fixes=(
-            Fix(
-                "Let fewer run at once: bound the applications' pools",
-                (
-                    f"# all pools together: {2 * info.cores} connections; the rest waits in the "
-                    "application",
-                ),
-                "text",
-                risk="requests wait in the application's pool instead",
-                verify="SHOW GLOBAL STATUS LIKE 'Threads_running';",
-                undo="the old pool sizes",
-            ),
-        ),
+        fixes=(_fewer(info.cores),),
         waits_for={"mysql.running": 1.0},
         impact=1.0 - info.cores / mean,
+    )
+
+
+def _fewer(cores: int) -> Fix:
+    return Fix(
+        "Let fewer run at once: bound the applications' pools",
+        (f"# all pools together: {2 * cores} connections; the rest waits in the application",),
+        "text",
+        risk="requests wait in the application's pool instead",
+        verify="SHOW GLOBAL STATUS LIKE 'Threads_running';",
+        undo="the old pool sizes",
     )
