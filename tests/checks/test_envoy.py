@@ -197,6 +197,8 @@ def test_errors_by_share_and_number(wrong: int, completed: int, severity: Severi
         ({"timeouts": 100}, {"failed": 100, "timeouts": 100},
          "no answer in time, 100 tries (10.0.0.2:80 does not answer in time"),
         ({"no_member": 100}, {}, "no usable member, 100 tries"),
+        ({"no_member": 91, "timeouts": 9}, {}, "no usable member, 91 tries"),
+        ({"no_member": 90, "timeouts": 10}, {}, "90 tries; no answer in time, 10 tries"),
         ({}, {}, "cause unknown"),
     ],
 )  # fmt: skip

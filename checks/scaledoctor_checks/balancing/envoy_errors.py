@@ -17,6 +17,9 @@ from scaledoctor_checks.balancing._envoy import (
 )
 from scaledoctor_checks.balancing._proxies import Group, Served, look_at, worst_member
 
+MINOR = 0.1
+"""Of the first cause's tries: a second cause below it is left to the evidence."""
+
 
 @check("envoy.errors", step=Step.SCALE_OUT)
 def errors(
@@ -96,7 +99,11 @@ def _finding(
     count, share = each.grown[counter], each.share(counter)
     found = causes(each, group)
     worst = worst_member(group.members) if group else None
-    why = "; ".join(f"{words}, {times:.0f} tries" for words, times in found[:2]) or "cause unknown"
+    told = [(words, times) for words, times in found[:2] if times >= MINOR * found[0][1]]
+    why = "; ".join(
+        f"{words}, {times:.0f} {'try' if times == 1 else 'tries'}" for words, times in told
+    )
+    why = why or "cause unknown"
     hidden = counter == "retries"
     severity = Severity.HIGH if share >= shares[1] else Severity.MEDIUM
     if hidden:
@@ -124,7 +131,7 @@ def _whose(worst: Served) -> str:
         what = "refuses connections"
     elif worst.timeouts >= failed / 2:
         what = "does not answer in time"
-    return f"{worst.row.address} {what}: {failed:.0f} failed tries"
+    return f"{worst.row.address} {what}: {failed:.0f} failed {'try' if failed == 1 else 'tries'}"
 
 
 def _fixes(each: Cluster, found: list[tuple[str, float]], worst: Served | None) -> Iterator[Fix]:
