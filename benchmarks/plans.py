@@ -3,8 +3,10 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 
@@ -16,6 +18,8 @@ from scaledoctor.sources.postgres.plans_ladder import Rung, climb
 from scaledoctor.sources.postgres.plans_own import own
 
 FOLDER = Path(__file__).parents[1] / "tests" / "plans" / "captured"
+T = TypeVar("T")
+
 SECONDS = 2.0
 STATEMENTS = 20
 
@@ -50,16 +54,21 @@ def reading() -> None:
         size = sum(map(len, texts)) / 1e6
         plans = [read_plan(text) for text in texts]
         cases: dict[str, Callable[[], object]] = {
-            "read": lambda texts=texts: [read_plan(text) for text in texts],
-            "judge": lambda plans=plans: [judge(plan) for plan in plans],
+            "read": partial(each, read_plan, texts),
+            "judge": partial(each, judge, plans),
         }
         if suffix == "json":
-            cases["  json.loads alone"] = lambda texts=texts: [json.loads(text) for text in texts]
+            cases["  json.loads alone"] = partial(each, json.loads, texts)
         for name, work in cases.items():
-            each = rate(work)
+            many = rate(work)
             row(
-                f"{name}, {suffix}", f"{each * len(texts):,.0f} plans/s", f"{each * size:,.1f} MB/s"
+                f"{name}, {suffix}", f"{many * len(texts):,.0f} plans/s", f"{many * size:,.1f} MB/s"
             )
+
+
+def each(work: Callable[[T], object], items: Sequence[T]) -> list[object]:
+    """Do something with each of them."""
+    return [work(item) for item in items]
 
 
 def row(*cells: str) -> None:

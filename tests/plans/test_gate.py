@@ -224,7 +224,7 @@ def test_the_table_is_long_enough() -> None:
     assert len(statements(HARMFUL)) >= 60
 
 
-@pytest.mark.parametrize("user", ["postgres", "gate_reader"])
+@pytest.mark.parametrize("user", ["postgres", pytest.param("gate_reader", marks=pytest.mark.slow)])
 def test_nothing_harmful_is_run_and_nothing_is_left(gate: PostgresServer, user: str) -> None:
     """Not even when it is insisted on, by a superuser."""
     before = traces(gate)

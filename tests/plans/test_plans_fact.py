@@ -1,6 +1,9 @@
 """The heaviest statements of a real server get a plan and the index that they lack, unrun."""
 
+import asyncio
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -8,8 +11,20 @@ import psycopg
 import pytest
 
 from scaledoctor.demo.servers import PostgresServer
+from scaledoctor.errors import ScaledoctorError, Unavailable
 from scaledoctor.plans.trial import Trial
+from scaledoctor.redact import Redactor
 from scaledoctor.sources.postgres import Plans, StatementPlan
+from scaledoctor.sources.postgres.plans import plans
+from scaledoctor.sources.postgres.plans_ask import ask
+from scaledoctor.sources.postgres.plans_own import in_time, own
+from scaledoctor.sources.postgres.server import server as about_server
+from scaledoctor.sources.postgres.server import settings
+from scaledoctor.sources.postgres.session import postgres
+from scaledoctor.sources.postgres.statements import statements
+from scaledoctor.targets.postgres import postgres_target
+from scaledoctor.window import Window
+from tests.servers import StartPgBouncer
 from tests.sources.pg import last, record, run, running
 
 pytestmark = pytest.mark.live
@@ -82,6 +97,14 @@ def dsn(server: PostgresServer) -> str:
     return server.dsn(dbname="market")
 
 
+async def read(server: PostgresServer) -> Plans:
+    """The fact alone, as one shot reads it."""
+    async with postgres.function(postgres_target(dsn(server)), Redactor()) as session:
+        about, known = await about_server(session), await settings(session)
+        counted = await statements(session, about, known)
+        return await plans(session, about, Window.of(counted), None)
+
+
 def planned(server: PostgresServer, query: str) -> StatementPlan:
     """The plan of a statement that was run some times, as a scan reads it."""
     with psycopg.connect(dsn(server), autocommit=True) as connection:
@@ -89,7 +112,7 @@ def planned(server: PostgresServer, query: str) -> StatementPlan:
         for _ in range(3):
             with connection.transaction(force_rollback=True):
                 connection.execute(query.encode())
-    found = last(record(dsn(server), 0.0), Plans)
+    found = asyncio.run(read(server))
     assert found.hypopg == (server.major == 15)
     words = query.split()[:3]
     mine = [p for p in found.plans if p.plan and p.trials] or list(found.plans)
@@ -217,3 +240,32 @@ def test_what_never_ends_gets_a_plan_too(market: PostgresServer) -> None:
         run(dsn(market), "SELECT pg_stat_statements_reset()", "SELECT 1 FROM sales WHERE id = 1")
         found = last(record(dsn(market), 1.6), Plans)
     assert any("Join" in p.plan for p in found.plans)
+
+
+def test_nothing_is_asked_through_a_pooler(
+    market: PostgresServer, start_pgbouncer: StartPgBouncer
+) -> None:
+    """What a statement takes in a session would stay with the pooler's server connection."""
+    bouncer = start_pgbouncer(market)
+    through = bouncer.dsn(dbname="market")
+    (skip,) = [s for s in record(through, 0.0).skips if s.what == "Plans"]
+    assert "pooler" in skip.reason
+    with pytest.raises(ScaledoctorError, match="pooler"):
+        ask(postgres_target(through), "SELECT 1", "never")
+
+
+def test_a_server_that_stops_answering_is_left(market: PostgresServer) -> None:
+    """Also in the midst of a plan: the connection is closed, not waited for."""
+
+    async def stuck() -> str:
+        async with own(dsn(market), 2.0) as connection:
+            pid = connection.connection.info.backend_pid
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                with pytest.raises(Unavailable) as caught:
+                    await in_time(connection, connection.rows("SELECT 1 AS one"), 0.3)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            return caught.value.reason
+
+    assert asyncio.run(stuck()) == "the server did not answer within 0.3 s"

@@ -10,7 +10,7 @@ from scaledoctor.sdk import Cadence, Unavailable, Window, fact, probe
 from scaledoctor.sources.postgres.activity import Activity
 from scaledoctor.sources.postgres.plans_index import advised, hypothetical
 from scaledoctor.sources.postgres.plans_ladder import Rung, climb
-from scaledoctor.sources.postgres.plans_own import Own, own
+from scaledoctor.sources.postgres.plans_own import Own, in_time, own
 from scaledoctor.sources.postgres.plans_run import distress, place
 from scaledoctor.sources.postgres.server import Server
 from scaledoctor.sources.postgres.session import PostgresSession
@@ -120,10 +120,7 @@ async def plans(
     given = {**info.get_parameters(), "password": info.password or None}
     try:
         async with own(make_conninfo("", **given), SECONDS) as connection:
-            worry = distress(await place(connection))
-            if worry:
-                raise Unavailable(f"no plan is asked for, because {worry}")
-            found = await _all(connection, wanted)
+            found = await in_time(connection, _all(connection, wanted), SECONDS + 0.5)
     except psycopg.Error as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise Unavailable(pg.redactor.text(line)) from None
@@ -144,6 +141,9 @@ def _readable(query: str) -> bool:
 
 
 async def _all(own: Own, wanted: Sequence[Wanted]) -> Plans:
+    worry = distress(await place(own))
+    if worry:
+        raise Unavailable(f"no plan is asked for, because {worry}")
     hypopg = await hypothetical(own)
     rungs: dict[str, Rung] = {}
     found: list[StatementPlan] = []

@@ -7,7 +7,7 @@ from scaledoctor.plans.tree import Plan
 from scaledoctor.sources.postgres._refusal import refusal
 from scaledoctor.sources.postgres.plans_index import advised, hypothetical
 from scaledoctor.sources.postgres.plans_ladder import Rung, climb
-from scaledoctor.sources.postgres.plans_own import Own, own
+from scaledoctor.sources.postgres.plans_own import Own, in_time, own
 from scaledoctor.sources.postgres.plans_run import analysed
 from scaledoctor.targets import Target
 
@@ -51,27 +51,30 @@ async def _ask(dsn: str, query: str, analyze: str) -> Answer:
     try:
         async with own(dsn, SECONDS) as connection:
             try:
-                rung = await climb(connection, query)
-                notes, plan = [_WAYS[rung.way]], rung.plan
-                if rung.sensitive:
-                    notes.append("other values get another plan: its cost depends on them")
-                if analyze != "never" and rung.way != "generic":
-                    done = await analysed(
-                        connection, rung.statement, rung.plan, insisted=analyze == "always"
-                    )
-                    plan = done.plan or plan
-                    notes += _words(done.plan is not None, done.reasons)
-                return Answer(
-                    plan, rung.way == "filled", tuple(notes), await _advice(connection, rung)
-                )
-            except Unavailable as absent:
-                raise ScaledoctorError(f"--query: {absent.reason}", absent.enable) from None
+                answer = _answer(connection, query, analyze)
+                return await in_time(connection, answer, SECONDS + 1.0)
             except psycopg.Error as error:
                 line = str(error).splitlines()[0]
                 raise ScaledoctorError(f"--query: the server says: {line}") from None
+    except Unavailable as absent:
+        raise ScaledoctorError(f"--query: {absent.reason}", absent.enable) from None
     except psycopg.Error as error:
         said = refusal(str(error))
         raise ScaledoctorError(said.message, said.enable, Exit.UNREACHABLE) from None
+
+
+async def _answer(connection: Own, query: str, analyze: str) -> Answer:
+    rung = await climb(connection, query)
+    notes, plan = [_WAYS[rung.way]], rung.plan
+    if rung.sensitive:
+        notes.append("other values get another plan: its cost depends on them")
+    if analyze != "never" and rung.way != "generic":
+        insisted = analyze == "always"
+        done = await analysed(connection, rung.statement, rung.plan, insisted=insisted)
+        plan = done.plan or plan
+        notes += _words(done.plan is not None, done.reasons)
+    sampled = rung.way == "filled"
+    return Answer(plan, sampled, tuple(notes), await _advice(connection, rung))
 
 
 def _words(ran: bool, reasons: tuple[str, ...]) -> list[str]:

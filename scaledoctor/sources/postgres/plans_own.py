@@ -1,10 +1,10 @@
 """A connection of its own for plans: read-only, under every time-out, closed after its use."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from scaledoctor.errors import Unavailable
 from scaledoctor.sources.postgres._connect import _read_leniently
@@ -12,6 +12,11 @@ from scaledoctor.sources.postgres._wire import tagged
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
+
+T = TypeVar("T")
+
+INTRANS, INERROR = 2, 3
+"""libpq's PQTRANS_INTRANS and PQTRANS_INERROR: in a transaction, and idle."""
 
 LOCK_MS = 100
 """Milliseconds that a plan may wait for a lock; the manual's lock_timeout counts each lock."""
@@ -67,7 +72,8 @@ class Own:
                 await self.connection.execute(f"SET LOCAL {name} = {value}".encode())
             yield
         finally:
-            if not self.connection.closed:
+            # One that was given up in the midst of a statement is closed, not talked to.
+            if self.connection.info.transaction_status in (INTRANS, INERROR):
                 await self.connection.execute(b"ROLLBACK")
 
     async def explain(
@@ -95,6 +101,7 @@ async def own(dsn: str, seconds: float) -> AsyncIterator[Own]:
     """Open it for at most ``seconds``; whatever a statement took in its session goes with it.
 
     Raises:
+        Unavailable: a pooler is in between: its server connection would outlive ours.
         psycopg.Error: the server does not let us in.
     """
     import psycopg
@@ -105,11 +112,41 @@ async def own(dsn: str, seconds: float) -> AsyncIterator[Own]:
         autocommit=True,
         prepare_threshold=None,
         row_factory=dict_row,
-        connect_timeout=3,
-        application_name="scaledoctor",
+        connect_timeout=2,
+        application_name="",  # set below: a pooler would keep it for the next client
     )
     _read_leniently(connection)
+    found = Own(connection, connection.info.server_version, monotonic() + seconds)
     try:
-        yield Own(connection, connection.info.server_version, monotonic() + seconds)
+        await in_time(found, _direct(found), 2.0)
+        yield found
     finally:
         await connection.close()
+
+
+async def _direct(own: Own) -> None:
+    query = "SELECT pg_catalog.pg_backend_pid() AS pid"
+    (row,) = await own.rows(query)
+    if row["pid"] != own.connection.info.backend_pid:
+        raise Unavailable("plans are not asked for through a pooler", "name the server itself")
+    await own.connection.execute(b"SET application_name = 'scaledoctor'")
+
+
+async def in_time(own: Own, work: Coroutine[Any, Any, T], seconds: float) -> T:
+    """Wait for some work, and hang up when the server does not answer.
+
+    A cancelled statement would have psycopg wait for its end, which a dead server never sends.
+
+    Raises:
+        Unavailable: no answer in time.
+    """
+    from asyncio import create_task, gather, wait
+
+    task = create_task(work)
+    done, _ = await wait({task}, timeout=seconds)
+    if not done:
+        await own.connection.close()
+        task.cancel()
+        await gather(task, return_exceptions=True)
+        raise Unavailable(f"the server did not answer within {seconds:g} s")
+    return task.result()
