@@ -4,6 +4,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -70,6 +71,9 @@ def _read(
     with _progress(found, quiet=asked.quiet) as progress:
         try:
             total = read_all(found, literals=asked.literals, between=between, progress=progress)
+        except BrokenProcessPool:
+            hint = "does the kernel's log tell of killed processes? Each needs some 100 MB"
+            raise ScaledoctorError("a process that reads the log was killed", hint) from None
         except (Damaged, Unavailable) as error:
             hint = error.enable if isinstance(error, Unavailable) else "copy it again"
             raise ScaledoctorError(str(error), hint, Exit.UNREACHABLE) from None

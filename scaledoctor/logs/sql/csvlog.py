@@ -18,34 +18,45 @@ _START = re.compile(
     re.M,
 )
 COLUMNS = 22
+FRACTIONS = {f"{millis:03}": millis / 1000 for millis in range(1000)}
+"""Seconds of the three digits behind a time's point."""
+
 _QUERY, _APPLICATION = 19, 22
 
 
-def _entries(block: bytes, coverage: Coverage) -> Iterator[Entry]:
-    clock, make = Clock(), tuple.__new__
-    known: dict[str, bytes] = {}
+class Known(dict[str, bytes]):
+    """Short texts that come again and again, as bytes."""
 
-    def short(text: str) -> bytes:
-        found = known.get(text)
-        if found is None:
-            found = known[text] = text.encode("latin-1")
+    def __init__(self, encoding: str) -> None:
+        super().__init__({"": b""})
+        self.encoding = encoding
+
+    def __missing__(self, text: str) -> bytes:
+        """Encode it once."""
+        found = self[text] = text.encode(self.encoding)
         return found
 
+
+def _entries(block: bytes, coverage: Coverage) -> Iterator[Entry]:
+    clock, make, known = Clock(), tuple.__new__, Known("latin-1")
     coverage.lines += lines_in(block)
     with _long_fields():
         for row in _rows(block, coverage):
-            stamp = row[0]
-            seconds = clock(short(stamp[:19]), short(stamp[24:]))
+            stamp, severity = row[0], known[row[11]]
             part = stamp[20:23]
-            severity = short(row[11])
+            detail, query, context = row[14], row[_QUERY], row[18]
             yield make(Entry, (
-                seconds + (int(part) / 1000 if part.isdigit() else 0.0), short(row[5]),
-                SEVERITIES.get(severity, severity), row[13][:LONGEST].encode("latin-1"),
-                row[14][:LONGEST].encode("latin-1"), row[_QUERY][:LONGEST].encode("latin-1"),
-                row[18][:LONGEST].encode("latin-1"), short(row[1]), short(row[2]),
-                short(row[_APPLICATION]) if len(row) > _APPLICATION else b"",
-                short(row[12]), b"",
+                clock(known[stamp[:19]], known[stamp[24:]]) + FRACTIONS.get(part, 0.0),
+                known[row[5]], SEVERITIES.get(severity, severity), _long(row[13]),
+                _long(detail) if detail else b"", _long(query) if query else b"",
+                _long(context) if context else b"", known[row[1]], known[row[2]],
+                known[row[_APPLICATION]] if len(row) > _APPLICATION else b"",
+                known[row[12]], b"",
             ))  # fmt: skip
+
+
+def _long(text: str) -> bytes:
+    return text[:LONGEST].encode("latin-1")
 
 
 def _rows(block: bytes, coverage: Coverage) -> Iterator[list[str]]:

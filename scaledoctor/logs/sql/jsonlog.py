@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from scaledoctor.logs.sql.clock import Clock
+from scaledoctor.logs.sql.csvlog import FRACTIONS, Known
 from scaledoctor.logs.sql.entry import LONGEST, Coverage, Entry, Format
 from scaledoctor.logs.sql.words import SEVERITIES
 from scaledoctor.logs.stamps import iso
@@ -30,7 +31,7 @@ def _entries(block: bytes, coverage: Coverage) -> Iterator[Entry]:
         state_code: str = ""
 
     read = msgspec.json.Decoder(Line).decode
-    clock, make = Clock(), tuple.__new__
+    clock, make, known = Clock(), tuple.__new__, Known("utf-8")
     for line in block.splitlines():
         coverage.lines += 1
         try:
@@ -41,17 +42,20 @@ def _entries(block: bytes, coverage: Coverage) -> Iterator[Entry]:
             except msgspec.DecodeError:
                 coverage.unread += 1
                 continue
-        stamp = row.timestamp.encode()
-        severity = row.error_severity.encode()
-        part = stamp[20:23]
+        stamp, severity = row.timestamp, known[row.error_severity]
         yield make(Entry, (
-            clock(stamp[:19], stamp[24:]) + (int(part) / 1000 if part.isdigit() else 0.0),
-            row.session_id.encode(), SEVERITIES.get(severity, severity),
-            row.message[:LONGEST].encode(), row.detail[:LONGEST].encode(),
-            row.statement[:LONGEST].encode(), row.context[:LONGEST].encode(),
-            row.user.encode(), row.dbname.encode(), row.application_name.encode(),
-            row.state_code.encode(), b"",
+            clock(known[stamp[:19]], known[stamp[24:]]) + FRACTIONS.get(stamp[20:23], 0.0),
+            known[row.session_id], SEVERITIES.get(severity, severity), _long(row.message),
+            _long(row.detail) if row.detail else b"",
+            _long(row.statement) if row.statement else b"",
+            _long(row.context) if row.context else b"",
+            known[row.user], known[row.dbname], known[row.application_name],
+            known[row.state_code], b"",
         ))  # fmt: skip
+
+
+def _long(text: str) -> bytes:
+    return text[:LONGEST].encode()
 
 
 JSONLOG = Format(_START, _entries, iso)

@@ -16,10 +16,6 @@ from scaledoctor.logs.sql.templates import Templates
 from scaledoctor.logs.sql.times import bucket
 from scaledoctor.logs.sql.words import english
 
-_DURATION = re.compile(
-    rb"duration: (\d+)\.(\d{3}) ms"
-    rb"(?:  (?:(statement|parse|bind|execute)( fetch from)?[^:\n]{0,200}: |(plan):\s))?"
-)
 _SPOKEN = re.compile(rb"statement: |execute( fetch from)? [^:\n]{0,200}: ")
 _HOST = re.compile(rb" - (?:\d+\.\d+\.\d+\.\d+|\[?[0-9a-f:]+\]?):\d+$")
 
@@ -52,7 +48,7 @@ class Tally:
         self._floors: dict[int, int] = {}
         self._samples: defaultdict[int, list[Sample]] = defaultdict(list)
         self._untimed: Counter[int] = Counter()
-        self._units: dict[tuple[bytes, bytes], tuple[Unit, bytes]] = {}
+        self._units: dict[bytes, tuple[bytes, Unit, bytes]] = {}
         self._heads: defaultdict[bytes, list[Event]] = defaultdict(list)
         self._tails: dict[bytes, State] = {}
         self._local: dict[bytes, State] = {}
@@ -81,27 +77,31 @@ class Tally:
             partial.first = first
 
     def _duration(self, entry: Entry, message: bytes) -> None:
-        found = _DURATION.match(message)
-        if found is None:
+        """Take ``duration: 1.234 ms  KIND NAME: TEXT``; splitting it is quicker than a pattern."""
+        parts = message.split(b" ", 5)
+        digits = parts[1].replace(b".", b"", 1)
+        if not digits.isdigit() or parts[1][-4:-3] != b"." or parts[2:3] != [b"ms"]:
             return
-        whole, part, kind, fetch, plan = found.groups()
-        micros = int(whole + part)
-        text = message[found.end() :]
-        if kind is None:
-            if plan:
-                self._call(entry, Kind.PLAN, planned(text), micros)
-            elif found.end() == len(message):
-                self._take(entry, Event(Kind.BARE, "", micros, entry.when))
-        elif kind == b"parse" or kind == b"bind":
+        micros = int(digits)
+        kind = parts[4] if len(parts) > 4 and not parts[3] else b""
+        if kind == b"parse" or kind == b"bind":
             state = self._tails.get(entry[1])
             if state is not None:
                 state.owed += micros
             else:
                 self._take(entry, Event(Kind.PREPARE, "", micros, entry[0]))
-        elif fetch is None:
-            self._call(entry, Kind.CALL, text, micros, kind == b"execute")
-        else:
-            self._fetch(text, micros)
+        elif kind == b"statement:":
+            self._call(entry, Kind.CALL, parts[5] if len(parts) > 5 else b"", micros)
+        elif kind == b"execute" and len(parts) > 5:
+            name, _, text = parts[5].partition(b": ")
+            if name.startswith(b"fetch from"):
+                self._fetch(text, micros)
+            else:
+                self._call(entry, Kind.CALL, text, micros, True)
+        elif kind.startswith(b"plan:\n"):
+            self._call(entry, Kind.PLAN, planned(message.partition(b"plan:\n")[2]), micros)
+        elif len(parts) == 3:
+            self._take(entry, Event(Kind.BARE, "", micros, entry.when))
 
     def _call(
         self, entry: Entry, kind: Kind, text: bytes, micros: int, extended: bool = False
@@ -193,15 +193,16 @@ class Tally:
         if request:
             unit, key = Unit.TRACE, request
         else:
-            known = self._units.get((session, application))
-            if known is None:
-                known = self._units[session, application] = _unit(entry)
-            unit, key = known
+            known = self._units.get(session)
+            if known is None or known[0] != application:
+                known = self._units[session] = (application, *_unit(entry))
+            _, unit, key = known
         if detail:
             detail = detail.partition(b": ")[2]
         seconds = micros / 1e6 if micros >= 0 else None
-        return Call(unit, key, session, application, number, text, detail, when, seconds, tag,
-                    entry[11])  # fmt: skip
+        # Past the Python function that a NamedTuple's constructor is: this is the hottest line.
+        return tuple.__new__(Call, (unit, key, session, application, number, text, detail, when,
+                                    seconds, tag, entry[11]))  # fmt: skip
 
     def _said(self, entry: Entry, message: bytes) -> bool:
         """Take a statement's line without a duration, and a duration in another language."""

@@ -2,6 +2,8 @@
 
 import os
 import re
+import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -22,7 +24,7 @@ from scaledoctor.logs.sql.templates import Templates
 PART = 4 * BLOCK
 """Bytes of a plain file that one task reads."""
 
-ALONE = 2 * PART
+ALONE = PART
 """Bytes below which starting processes costs more than it gains."""
 
 Progress = Callable[[int], None]
@@ -93,9 +95,11 @@ def _in_processes(total: Partial, parts: Iterator[Part], workers: int, progress:
     """Keep every process busy with one part waiting; take the results in order."""
     from multiprocessing import get_context
 
+    # No thread of ours runs yet; a forked process need not import what we have.
+    how = get_context("fork" if sys.platform == "linux" else "spawn")
     waiting: deque[Future[Partial]] = deque()
     with ExitStack() as stack:
-        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        pool = ProcessPoolExecutor(workers, mp_context=how, initializer=_quietly)
         stack.callback(pool.shutdown, cancel_futures=True)
         for part in parts:
             waiting.append(pool.submit(work, part))
@@ -103,6 +107,11 @@ def _in_processes(total: Partial, parts: Iterator[Part], workers: int, progress:
                 _take(total, waiting.popleft().result(), progress)
         while waiting:
             _take(total, waiting.popleft().result(), progress)
+
+
+def _quietly() -> None:
+    """Ctrl-C is the parent's to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _take(total: Partial, partial: Partial, progress: Progress) -> None:
