@@ -66,7 +66,7 @@ def _again(text: str) -> Fix:
 def _finding(root: Root, found: Blocking, mean_blocked: float, major: int) -> Finding:
     ddl, impact = root.session, found.impact(root)
     holders = "; ".join(
-        f"{who(h)}, {h.state} in a transaction for {duration(h.transaction_age)}"
+        f"{who(h)}, {h.state}, its transaction open for {duration(h.transaction_age)}"
         for h in list(root.holders.values())[:3]
     )
     return Finding(
