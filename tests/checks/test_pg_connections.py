@@ -132,6 +132,16 @@ def test_a_pool_that_grows_is_live(before: int, kind: Kind) -> None:
     assert only(list(connection_hog(SERVER, window, settings(57)))).kind is kind
 
 
+@pytest.mark.parametrize(("slots", "frees"), [(101, True), (102, False)])
+def test_a_pool_that_has_the_last_slot_gives_back_what_it_does_not_use(
+    slots: int, frees: bool
+) -> None:
+    """100 sessions and ours: 60 of them ran nothing in the window, too few for a leak."""
+    busy = [active(i, "web") for i in range(40)]
+    found = only(list(connection_hog(SERVER, still(*crowd(60, "web"), *busy), settings(slots))))
+    assert ("Free 60 idle connections now (web 60)" in found.fixes[0].title) is frees
+
+
 def test_transactions_left_open_are_a_leak_and_not_busy() -> None:
     """A driver that begins by itself leaks sessions idle in transaction."""
     leak = [open_idle(i, "leaky", age=60.0) for i in range(52)]

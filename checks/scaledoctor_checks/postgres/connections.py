@@ -22,6 +22,7 @@ from scaledoctor.sdk import (
 from scaledoctor.sources.pgbouncer import PoolerConfig
 from scaledoctor.sources.postgres import Activity, Server, Session, Settings
 from scaledoctor.sql import identifier, literal
+from scaledoctor_checks.pooling._free_now import free_now
 from scaledoctor_checks.pooling._new_ini import pooler_fixes
 from scaledoctor_checks.postgres._words import duration
 
@@ -219,6 +220,7 @@ def connection_hog(
         ),
         fixes=(
             *(_free(holder) if leaking and live else ()),
+            *(free_now(window) if gone and not leaking and stuck < 0.5 else ()),
             _pool(holder, leaking, usable),
             *(pooler_fixes(server, settings, window) if spread and not leaking else ()),
         ),
