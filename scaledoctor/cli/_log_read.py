@@ -78,6 +78,8 @@ def _read(
             hint = error.enable if isinstance(error, Unavailable) else "copy it again"
             raise ScaledoctorError(str(error), hint, Exit.UNREACHABLE) from None
     _check(total, found)
+    if between is not None and not total.entries:
+        raise ScaledoctorError("no message of the log is of that time", code=Exit.UNREACHABLE)
     return total
 
 

@@ -189,6 +189,7 @@ def test_literals_are_not_in_any_output(run: Run, path: Path, tmp_path: Path) ->
         (["{folder}/empty.log"], 3, "the log is empty"),
         (["{path}", "--since", "soon"], 2, "not a length of time"),
         (["{path}", "--from", "soon"], 2, "not a time"),
+        (["{path}", "--until", "2020-01-01"], 3, "no message of the log is of that time"),
         (["{path}", "-o", "pdf"], 2, "no such format"),
         (["{path}", "--prefix", "%p|%m|"], 3, "is log_line_prefix really"),
         (["{path}", "--merge"], 2, "no partial of ours"),

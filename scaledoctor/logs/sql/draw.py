@@ -95,8 +95,10 @@ def _headline(told: Told, sheet: Sheet) -> Iterator[str]:
     if log.first:
         yield f"{moment(log.first)} to {moment(log.first + log.seconds)}"
     yield headline(log)
+    server = log.format.startswith(("stderr", "csvlog", "jsonlog"))
+    if not log.calls and server:
+        yield "No statement is in it: log_min_duration_statement = 0 writes them, with their times"
     if log.untimed:
-        server = log.format.startswith(("stderr", "csvlog", "jsonlog"))
         enable = ": log_min_duration_statement = 0 writes it" if server else ""
         yield f"{plural(log.untimed, 'execution')} without a time{enable}"
     if log.note:

@@ -12,6 +12,7 @@ from scaledoctor.logs.sql.entry import Coverage, Entry, Format, Layout, lines_in
 from scaledoctor.logs.sql.infer import infer
 from scaledoctor.logs.sql.jsonlog import JSONLOG
 from scaledoctor.logs.sql.otlp import OTLP
+from scaledoctor.logs.sql.pooler import POOLER
 from scaledoctor.logs.sql.stderr import stderr
 from scaledoctor.logs.sql.wrappers import WRAPPERS, Wrapper
 
@@ -26,7 +27,7 @@ KNOWN = (
     "or an ORM's"
 )
 
-_JSON = {"jsonlog": JSONLOG, "OpenTelemetry spans": OTLP}
+_NAMED = {"csvlog": CSVLOG, "jsonlog": JSONLOG, "OpenTelemetry spans": OTLP, "PgBouncer": POOLER}
 _FEWEST, _STATEMENTS = 3, 0.02
 """Statements that make a log one of an application, and their share of its lines: the rest may be
 anything that an application says."""
@@ -42,11 +43,9 @@ def format_of(layout: Layout) -> Format:
     """How a recognised log is read."""
     if layout.wrappers:
         return _wrapped(layout)
-    if layout.name == "csvlog":
-        return CSVLOG
     if layout.name in APPS:
         return app(layout.name)
-    return _JSON[layout.name] if layout.name in _JSON else stderr(layout.prefix)
+    return _NAMED[layout.name] if layout.name in _NAMED else stderr(layout.prefix)
 
 
 def _wrapped(layout: Layout) -> Format:
@@ -98,7 +97,7 @@ def _best(lines: Sequence[bytes], prefix: str | None, depth: int) -> tuple[float
         if found is not None and share >= UNDERSTOOD:
             return share, replace(found, wrappers=(name, *found.wrappers))
     bare = bool(_BARE.search(block) and _SPOKEN.search(block))
-    layouts = [Layout(name, bare=bare) for name in ("csvlog", *_JSON)]
+    layouts = [Layout(name, bare=bare) for name in _NAMED]
     layouts.append(Layout("stderr", infer(lines)[0] if prefix is None else prefix, bare))
     read = [(understood(one, block), -place, one) for place, one in enumerate(layouts)]
     share, _, best = max(read, key=lambda one: one[:2])
