@@ -14,8 +14,9 @@ from scaledoctor.logs.readers import BLOCK, Log, backwards, find_time, gathered,
 ENOUGH = 2000
 """Requests that need no older ones beside them: a 99th percentile of them rests on 20."""
 
-OF_A_ROUTE = 20
-"""Requests of the route with most work that need no older ones: a 95th percentile rests on one."""
+HEAVY, OF_A_ROUTE = 0.1, 20
+"""Share of the time from which a route may be a finding, and requests of it that need no older
+ones: a 95th percentile rests on one."""
 
 TAIL = 600.0
 """Seconds before the mark, or before the end of a saved log, beyond which nothing is of now."""
@@ -100,7 +101,7 @@ def _add(
     """Tally a part from its end backwards, until there is enough or the budget is spent."""
     for block in backwards(log.file, *part, _STEP):
         told = enough and span.tally.understood >= ENOUGH
-        if told and (budget.spent or span.tally.heaviest >= OF_A_ROUTE):
+        if told and (budget.spent or span.tally.fewest(HEAVY) >= OF_A_ROUTE):
             return
         if budget.spent:
             span.note = NEWEST

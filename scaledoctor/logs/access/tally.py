@@ -71,10 +71,11 @@ class Tally:
             if waited and waited != b"0":
                 self.waited += max(0, int(waited)) * self.layout.scale
 
-    @property
-    def heaviest(self) -> int:
-        """Requests of the route that takes most of the time."""
-        return max(map(_work, self.routes.values()), default=(0.0, 0))[1]
+    def fewest(self, share: float) -> int:
+        """The fewest requests of a route that takes ``share`` of the time; 0 of nothing."""
+        work = [_work(routed) for routed in self.routes.values()]
+        least = share * sum(spent for spent, _ in work)
+        return min((count for spent, count in work if spent >= least), default=0)
 
     def condense(self) -> None:
         """Put routes together that differ in a name alone and are each seen once or twice."""
