@@ -276,9 +276,10 @@ def test_what_only_looks_like_it(unit: Unit, scene: object) -> None:
     assert not stream.found()
 
 
-def test_look_ups_of_others_speak_against_a_parent() -> None:
+@pytest.mark.parametrize("unit", [Unit.SESSION, Unit.CLIENT])
+def test_look_ups_of_others_speak_against_a_parent(unit: Unit) -> None:
     """Many look-ups by key, and now and then a list before them."""
-    stream = Stream()
+    stream = Stream(unit)
     for n in range(20):
         if n == 7:
             stream.run(ORDERS)
@@ -287,3 +288,4 @@ def test_look_ups_of_others_speak_against_a_parent() -> None:
     (one,) = runs.found.values()
     assert one.calls == 12
     assert runs.orphaned == {CHILD: 19 * 12}
+    assert repeated(runs, Redactor(), live=False).found[0].grade == Grade.LOW

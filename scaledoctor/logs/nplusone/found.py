@@ -14,7 +14,7 @@ class Found:
     """One repeated statement over all requests.
 
     ``spread`` is executions per request -> requests, ``gaps`` and ``waited`` as in `Seen`.
-    ``sure`` of the ``requests`` are known to be one client's. ``grades`` are requests by grade,
+    ``sure`` of the ``requests`` are known to be one client's, ``exact`` of those one request. ``grades`` are requests by grade,
     ``constant`` those whose value was always the same. ``examples`` are the earliest ones.
     """
 
@@ -28,6 +28,7 @@ class Found:
     untimed: int = 0
     waited: int = 0
     sure: int = 0
+    exact: int = 0
     constant: int = 0
     varies: int = NOWHERE
     first: float = float("inf")
@@ -61,6 +62,7 @@ def add(found: Found, hit: Hit) -> None:
     found.untimed += seen.untimed
     found.waited += seen.waited
     found.sure += requests if hit.sure else 0
+    found.exact += requests if hit.exact else 0
     found.constant += requests if hit.constant else 0
     found.varies = min(found.varies, hit.varies)
     found.first = min(found.first, seen.first)
@@ -79,7 +81,7 @@ def add(found: Found, hit: Hit) -> None:
 
 def merge(left: Found, right: Found) -> None:
     """Add what others counted of the same; the order does not matter."""
-    for name in ("requests", "calls", "micros", "untimed", "waited", "sure", "constant"):
+    for name in ("requests", "calls", "micros", "untimed", "waited", "sure", "exact", "constant"):
         setattr(left, name, getattr(left, name) + getattr(right, name))
     left.varies = min(left.varies, right.varies)
     left.first = min(left.first, right.first)

@@ -58,7 +58,7 @@ it is no loop."""
 class Hit:
     """One repeated statement in one unit, which holds ``requests`` requests.
 
-    ``sure`` says that the unit is one request, or one client's connection. ``varies`` is the
+    ``sure`` says that the unit is one request (``exact``), or one client's connection. ``varies`` is the
     number of the value that differs from one execution to the next.
     """
 
@@ -69,6 +69,7 @@ class Hit:
     requests: int
     grade: Grade
     sure: bool
+    exact: bool
     constant: bool = False
     varies: int = NOWHERE
 
@@ -225,4 +226,15 @@ def _hit(
 ) -> Hit:
     if one.unit is Unit.WINDOW:
         grade = Grade.LOW
-    return Hit(pattern, one.name, above, one.seen, requests, grade, one.sure, constant, varies)
+    return Hit(
+        pattern,
+        one.name,
+        above,
+        one.seen,
+        requests,
+        grade,
+        one.sure,
+        one.one_request,
+        constant,
+        varies,
+    )

@@ -143,7 +143,7 @@ def _repeated(one: Found, runs: Runs, redactor: Redactor) -> Repeated:
 
 def _grade(one: Found, orphaned: Mapping[bytes, int]) -> int:
     """What at least half of the requests show; low where more look-ups have no parent at all."""
-    if 2 * one.sure < one.requests and orphaned.get(one.child, 0) > one.calls:
+    if 2 * one.exact < one.requests and orphaned.get(one.child, 0) > one.calls:
         return Grade.LOW
     counted = 0
     for grade in sorted(one.grades, reverse=True):
