@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from scaledoctor.cli import _options as opt
+from scaledoctor.cli._watch import Watch, check_watchable, repeat
 from scaledoctor.errors import Exit
 from scaledoctor.report import Report, Status
 from scaledoctor.targets import Given
@@ -64,6 +65,7 @@ def scan(
     strict: Strict = False,
     baseline: Baseline = None,
     event: Events = None,
+    watch: Watch = None,
     checks_dir: opt.ChecksDir = None,
     color: opt.ColorOption = opt.Color.AUTO,
     quiet: opt.Quiet = False,
@@ -85,13 +87,21 @@ def scan(
     found = outputs(output or [], registry)
     base = gate.read(baseline) if baseline else None
     events = [moment(text, datetime.now(UTC)) for text in event or ()]
-    snapshot = collected(
-        registry, given, configuration, window, saved, quiet=quiet, show_literals=show_literals
-    )
-    report = diagnose(snapshot, registry, configuration.ignores, events)
-    if base is not None and baseline is not None:
+
+    def look() -> Report:
+        snapshot = collected(
+            registry, given, configuration, window, saved, quiet=quiet, show_literals=show_literals
+        )
+        report = diagnose(snapshot, registry, configuration.ignores, events)
+        if base is None or baseline is None:
+            return report
         limit = opt.FailOn.HIGH if fail_on is opt.FailOn.NONE else fail_on
-        report = replace(report, gate=compared(base, baseline, snapshot, report, limit))
+        return replace(report, gate=compared(base, baseline, snapshot, report, limit))
+
+    if watch is not None:
+        check_watchable(found, saved=saved is not None)
+        repeat(watch, look, found, color, -1 if quiet else verbose)
+    report = look()
     write(report, found, color, -1 if quiet else verbose)
     theirs = [o.renderer.exits for o in found if o.renderer.exits and o.path is None]
     return theirs[0](report) if theirs else exit_code(report, fail_on, strict=strict)
