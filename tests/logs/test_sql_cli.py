@@ -157,6 +157,20 @@ def test_a_span_of_time(document: Document, path: Path) -> None:
     )
 
 
+def test_a_date_within_a_statement_is_no_time_of_the_log(document: Document, path: Path) -> None:
+    old = "SELECT a\n\tFROM t WHERE d > '1999-01-01 00:00:00'\n\tOR d < '2999-01-01 00:00:00'"
+    path.write_text("".join(line(n * 100, f"{old} OR n = {n}") for n in range(6000)))
+    assert document(path, "--since", "30s")["log"]["calls"] == 301
+    rows = (
+        f'{HEAD.format(minute=n // 600, second=n // 10 % 60, part=n % 10 * 100)[:27]},"bob","shop",'
+        f'7,"[local]",6742d1a0.7,{n},"SELECT",2026-11-24 10:00:00 UTC,3/1,0,LOG,00000,'
+        f'"duration: 1.000 ms  statement: {old}",,,,,,,,,"app"\n'.replace("\t", "")
+        for n in range(6000)
+    )
+    path.write_text("".join(rows))
+    assert document(path, "--since", "30s")["log"]["calls"] == 301
+
+
 def test_parts_of_hosts_are_joined(
     document: Document, run: Run, path: Path, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ are no fault of the log: they count as understood.
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from scaledoctor.logs.sql.entry import LONGEST, Coverage, Entry, Format, lines_in
+from scaledoctor.logs.sql.entry import LONGEST, Coverage, Entry, Format, lines_in, stamp_of
 from scaledoctor.logs.sql.orms import (
     Said,
     active_record,
@@ -19,7 +19,6 @@ from scaledoctor.logs.sql.orms import (
     sequelize,
     sqlalchemy,
 )
-from scaledoctor.logs.stamps import iso
 
 _COLOURS = re.compile(rb"\x1b\[[0-9;]{0,20}m")
 _DATED = re.compile(rb"^\[?\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d")
@@ -74,7 +73,7 @@ def app(name: str) -> Format:
         if held is not None:
             yield held.entry()
 
-    return Format(start, entries, iso)
+    return Format(start, entries, stamp_of(start))
 
 
 def votes(name: str, block: bytes) -> int:

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from io import StringIO
 
 from scaledoctor.logs.sql.clock import Clock
-from scaledoctor.logs.sql.entry import LONGEST, Coverage, Entry, Format, lines_in
+from scaledoctor.logs.sql.entry import LONGEST, Coverage, Entry, Format, lines_in, stamp_of
 from scaledoctor.logs.sql.words import SEVERITIES
-from scaledoctor.logs.stamps import iso
 
 # A quoted field doubles its quotes, so that no statement can hold the first seven fields.
 _START = re.compile(
@@ -87,4 +86,4 @@ def _long_fields() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-CSVLOG = Format(_START, _entries, iso)
+CSVLOG = Format(_START, _entries, stamp_of(_START))

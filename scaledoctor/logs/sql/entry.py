@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from scaledoctor.logs.readers import Stamp
+from scaledoctor.logs.stamps import iso
 
 LONGEST = 1 << 16
 """Bytes of one message that are kept; what is cut of a statement is the end of a long list."""
@@ -49,6 +50,11 @@ class Coverage:
 def lines_in(block: bytes) -> int:
     """How many lines a block has; the last one may lack its end."""
     return block.count(b"\n") + (bool(block) and not block.endswith(b"\n"))
+
+
+def stamp_of(start: re.Pattern[bytes]) -> Stamp:
+    """The time of a line that begins a message; further lines may hold any date."""
+    return lambda line: iso(line) if start.match(line) else None
 
 
 Entries = Callable[[bytes, Coverage], Iterator[Entry]]

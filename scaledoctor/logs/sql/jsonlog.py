@@ -5,9 +5,8 @@ from collections.abc import Iterator
 
 from scaledoctor.logs.sql.clock import Clock
 from scaledoctor.logs.sql.csvlog import FRACTIONS, Known
-from scaledoctor.logs.sql.entry import LONGEST, Coverage, Entry, Format
+from scaledoctor.logs.sql.entry import LONGEST, Coverage, Entry, Format, stamp_of
 from scaledoctor.logs.sql.words import SEVERITIES
-from scaledoctor.logs.stamps import iso
 
 _START = re.compile(rb'^\{"timestamp":"[^"\n]*"', re.M)
 
@@ -58,4 +57,4 @@ def _long(text: str) -> bytes:
     return text[:LONGEST].encode()
 
 
-JSONLOG = Format(_START, _entries, iso)
+JSONLOG = Format(_START, _entries, stamp_of(_START))

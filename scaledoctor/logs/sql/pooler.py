@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 from scaledoctor.logs.sql.clock import Clock
 from scaledoctor.logs.sql.csvlog import FRACTIONS
-from scaledoctor.logs.sql.entry import LONGEST, Coverage, Entry, Format, lines_in
-from scaledoctor.logs.stamps import iso
+from scaledoctor.logs.sql.entry import LONGEST, Coverage, Entry, Format, lines_in, stamp_of
 
 _LINE = re.compile(
     rb"^(?P<when>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.(?P<part>\d{3}) (?P<zone>[A-Za-z0-9+:-]{1,10}) "
@@ -55,4 +54,4 @@ def _said(found: re.Match[bytes]) -> Iterator[tuple[bytes, bytes]]:
         yield level, text
 
 
-POOLER = Format(_LINE, _entries, iso)
+POOLER = Format(_LINE, _entries, stamp_of(_LINE))
