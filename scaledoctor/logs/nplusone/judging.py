@@ -58,8 +58,8 @@ it is no loop."""
 class Hit:
     """One repeated statement in one unit, which holds ``requests`` requests.
 
-    ``sure`` says that the unit is one request (``exact``), or one client's connection. ``varies`` is the
-    number of the value that differs from one execution to the next.
+    ``exact`` says that the unit is one request, ``sure`` that or one client's connection.
+    ``varies`` is the number of the value that differs from one execution to the next.
     """
 
     pattern: Pattern
