@@ -15,7 +15,8 @@ class Found:
 
     ``spread`` is executions per request -> requests, ``gaps`` and ``waited`` as in `Seen`.
     ``sure`` of the ``requests`` are known to be one client's, ``exact`` of those one request.
-    ``grades`` are requests by grade, ``constant`` those whose value was always the same. ``examples`` are the earliest ones.
+    ``grades`` are requests by grade, ``constant`` those whose value was always the same.
+    ``examples`` are the earliest ones.
     """
 
     pattern: Pattern
