@@ -85,7 +85,8 @@ class Finding:
     ``subject`` is its stable object (table and columns, application, setting), never a number
     or a pid. ``explains`` maps a resource to the measured share (0..1) of that resource's use or
     wait that this finding causes; ``waits_for`` maps a resource to the share of this finding's
-    own time that is spent waiting for it. ``impact`` is the share (0..1) of session, request or
+    own time that is spent waiting for it. ``plan`` is the plan of its statement, drawn as text
+    without literals. ``impact`` is the share (0..1) of session, request or
     worker time over the window that disappears if the cause is fixed. ``check``, ``step``,
     ``title`` and ``target`` are filled in by the engine.
     """
@@ -100,6 +101,7 @@ class Finding:
     waits_for: Mapping[str, float] = field(default_factory=dict)
     impact: float = 0.0
     kind: Kind = Kind.LIVE
+    plan: str = ""
     check: str = ""
     step: Step = Step.IDENTIFY
     title: str = ""

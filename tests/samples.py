@@ -37,6 +37,15 @@ HOSTILE = (
 )
 
 
+PLAN = """24,811 cost units, not run: an estimate
+
+    own cost                  rows         node
+         0.1                      6          Sort
+                                              Sort Key: order_items.sku
+    24,810.9 ████████            6            └ Seq Scan on public.order_items
+                                                Filter: (order_items.order_id = $1)"""
+
+
 def holder() -> Finding:
     """The root: an application that sits in an open transaction."""
     return Finding(
@@ -120,6 +129,7 @@ def scan_heavy() -> Finding:
             ),
         ),
         impact=0.07,
+        plan=PLAN,
         check="postgres.statement-share",
         step=Step.TIGHTEN,
         title="One statement takes most of the database's time",
@@ -345,6 +355,7 @@ def hostile(text: str = HOSTILE) -> Report:
         evidence=(Evidence(text, text, text, text, text), Evidence(text, float("nan"), text)),
         fixes=(Fix(text, (text,), text, text, text, text),) * 2,
         explains={text: 1.0},
+        plan=text,
     )
     hop = Hop("resource", text, text, text, 0.5)
     hostile_row = replace(

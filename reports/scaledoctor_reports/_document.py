@@ -59,6 +59,7 @@ class FindingDocument:
     waits_for: Mapping[str, float]
     evidence: tuple[Evidence, ...]
     fixes: tuple[Fix, ...]
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,11 +40,13 @@ def cause(number: int, diagnosis: Diagnosis, told: str) -> Iterator[str]:
     if number > 1:
         yield from chain(diagnosis)
     yield from _evidence(found.evidence)
+    yield from _plan(found.plan)
     for fix in found.fixes:
         yield from _fix(fix, "h4")
     for symptom in diagnosis.symptoms:
         yield f"<details><summary>Symptom: {inert(symptom.summary)}</summary>"
         yield from _evidence(symptom.evidence)
+        yield from _plan(symptom.plan)
         for fix in symptom.fixes:
             yield from _fix(fix, "h4")
         yield "</details>"
@@ -59,6 +61,7 @@ def finding(found: Finding) -> Iterator[str]:
         f'{inert(found.summary)} <span class="soft">{inert(found.check)}</span></summary>'
     )
     yield from _evidence(found.evidence)
+    yield from _plan(found.plan)
     for fix in found.fixes:
         yield from _fix(fix, "h3")
     yield "</details>"
@@ -83,6 +86,13 @@ def _evidence(evidence: tuple[Evidence, ...]) -> Iterator[str]:
             f'<td data-head="limit">{limit}</td><td data-head="source">{source}</td></tr>'
         )
     yield "</tbody></table></div>"
+
+
+def _plan(drawn: str) -> Iterator[str]:
+    """The plan's tree as it is drawn: rows that are not wrapped, for they stand in columns."""
+    if drawn:
+        yield "<details><summary>Its plan</summary>"
+        yield f'<pre class="plan" tabindex="0"><code>{html_code(drawn)}</code></pre></details>'
 
 
 def _fix(fix: Fix, level: str) -> Iterator[str]:

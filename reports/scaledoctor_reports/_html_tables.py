@@ -31,7 +31,7 @@ def headroom(report: Report) -> Iterator[str]:
 def _row(row: Headroom) -> Iterator[str]:
     state, key = row.state.value, f"{row.utilization or 0:.6f}"
     yield f'<tr><td class="word {state}">{state}</td>'
-    yield f'<th scope="row">{inert(row.resource)}</th><td>{inert(row.target)}</td>'
+    yield f'<th scope="row">{inert(row.resource)}</th><td class="place">{inert(row.target)}</td>'
     yield f'<td class="number" data-key="{key}">{words.share(row)}{_bar(row)}</td>'
     yield f'<td data-key="{row.used:.6f}">{inert(words.used(row))}{charts.used(row)}</td>'
     yield f'<td data-key="{row.waiting:.6f}">{inert(words.trouble(row))}{charts.waiting(row)}</td>'

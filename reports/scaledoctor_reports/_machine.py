@@ -132,6 +132,7 @@ def _finding(
         waits_for=dict(sorted(finding.waits_for.items())),
         evidence=tuple(map(_finite, finding.evidence)),
         fixes=finding.fixes,
+        plan=finding.plan,
     )
 
 

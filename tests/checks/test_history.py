@@ -94,3 +94,10 @@ def test_a_backend_tells_its_requests_and_its_queue() -> None:
     assert (use.history, use.queued) == ((2.0,) * 8, (3.0,) * 8)
     (front,) = frontend(now, stats.last)
     assert front.history == (10.0,) * 8
+
+
+def test_that_nobody_runs_is_told() -> None:
+    """So that running is the first band in every report, and drawn alike."""
+    chart = doing(Window.of(*[activity(open_idle(1), waiting(2, 1))] * 4))
+    assert chart is not None
+    assert chart.bands[0] == Band("running", (0.0,) * 4)

@@ -80,3 +80,13 @@ def test_what_no_index_helps_is_said(scan: str, words: str, command: str) -> Non
     finding = found(plans(scan=scan))
     assert words in finding.summary
     assert command in " ".join(finding.fixes[0].commands)
+
+
+def test_its_plan_goes_with_the_finding() -> None:
+    """Drawn as text; nothing where no plan is known, or none could be had."""
+    head, _, _, node, condition = found(plans()).plan.splitlines()
+    assert head == "7,000 cost units, not run: an estimate"
+    assert node.endswith("Seq Scan on orders")
+    assert condition.strip() == "Filter: (orders.customer = '?')"
+    assert found(None).plan == ""
+    assert found(Plans((StatementPlan("1", "", False, False, "", (), "denied"),), False)).plan == ""

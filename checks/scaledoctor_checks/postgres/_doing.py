@@ -13,17 +13,14 @@ RUNNING, HELD = "running", "idle in transaction"
 def doing(window: Window[Activity]) -> Chart | None:
     """Sessions in a statement or a transaction by wait_event_type; None with few samples, or none.
 
-    Without a wait event a session runs: it has a core or wants one. Idle sessions and spares that
-    wait for their leader's advisory lock are left out.
+    Without a wait event a session runs: it has a core or wants one; that none does is told too.
+    Idle sessions and spares that wait for their leader's advisory lock are left out.
     """
     counts = Window(tuple((at, Counter(_names(activity))) for at, activity in window.samples))
     total = sum(counts, Counter[str]())
-    bands = tuple(
-        Band(name, values)
-        for name in sorted(total, key=lambda name: (name != RUNNING, -total[name], name))
-        if (values := _values(counts, name))
-    )
-    if not bands:
+    others = sorted(total.keys() - {RUNNING}, key=lambda name: (-total[name], name))
+    bands = tuple(Band(name, _values(counts, name)) for name in (RUNNING, *others))
+    if not total or not bands[0].values:
         return None
     return Chart("What sessions did", "sessions", window.seconds, bands, "idle ones left out")
 

@@ -30,6 +30,7 @@ from scaledoctor_checks.postgres._heavy import (
     heavy,
 )
 from scaledoctor_checks.postgres._maintenance import maintenance
+from scaledoctor_checks.postgres._tree import drawn
 from scaledoctor_checks.postgres._words import duration, statement
 from scaledoctor_checks.redis._database import tie
 
@@ -160,6 +161,7 @@ def _finding(
         explains={resource: part for resource, part in explains.items() if part},
         waits_for={"postgres.locks": one.blocked, **({"redis.misses": missed} if missed else {})},
         impact=one.share * (1 - one.blocked) if wasteful else 0.0,
+        plan=drawn(told.plan),
     )  # fmt: skip
 
 
