@@ -46,9 +46,11 @@ def workload(server: PostgresServer) -> None:
         subprocess.run(command, check=True, capture_output=True)
     with psycopg.connect(server.dsn(), autocommit=True) as shop:
         for page in range(400):
-            shop.execute(f"SELECT aid FROM pgbench_accounts WHERE aid > {page} LIMIT 20")
+            shop.execute(f"SELECT aid FROM pgbench_accounts WHERE aid > {page} LIMIT 20".encode())
             for row in range(20):
-                shop.execute(f"SELECT * FROM pgbench_tellers WHERE tid = {row} AND bid <> {page}")
+                shop.execute(
+                    f"SELECT * FROM pgbench_tellers WHERE tid = {row} AND bid <> {page}".encode()
+                )
 
 
 def logs(folder: Path, megabytes: int) -> dict[str, Path]:

@@ -30,29 +30,31 @@ Formats = Annotated[
 ]
 
 
+Paths = Annotated[
+    list[str], typer.Argument(metavar="PATH...", help="Files, folders, globs; - is stdin.")
+]
+Since = Annotated[
+    str, typer.Option(metavar="15m", help="Only the last 30s, 15m, 2h or 1d of the log.")
+]
+From = Annotated[str, typer.Option("--from", metavar="TIME", help="From 2026-11-25 10:00 on.")]
+Until = Annotated[str, typer.Option(metavar="TIME", help="Until then.")]
+Prefix = Annotated[
+    str | None, typer.Option(metavar="PREFIX", help="log_line_prefix, if it is not recognised.")
+]
+Kept = Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the sums, for --merge.")]
+Merge = Annotated[bool, typer.Option("--merge", help="The paths are files that --partial made.")]
+
+
 def logs(
-    paths: Annotated[
-        list[str], typer.Argument(metavar="PATH...", help="Files, folders, globs; - is stdin.")
-    ],
-    since: Annotated[
-        str, typer.Option(metavar="15m", help="Only the last 30s, 15m, 2h or 1d of the log.")
-    ] = "",
-    start: Annotated[
-        str, typer.Option("--from", metavar="TIME", help="From 2026-11-25 10:00 on.")
-    ] = "",
-    until: Annotated[str, typer.Option(metavar="TIME", help="Until then.")] = "",
-    prefix: Annotated[
-        str | None,
-        typer.Option(metavar="PREFIX", help="log_line_prefix, if it is not recognised."),
-    ] = None,
+    paths: Paths,
+    since: Since = "",
+    start: From = "",
+    until: Until = "",
+    prefix: Prefix = None,
     output: Formats = None,
     fail_on: Annotated[FailOn, typer.Option(help="Exit 1 if there is one.")] = FailOn.NONE,
-    partial: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the sums, for --merge.")
-    ] = None,
-    merge: Annotated[
-        bool, typer.Option("--merge", help="The paths are files that --partial made.")
-    ] = False,
+    partial: Kept = None,
+    merge: Merge = False,
     color: opt.ColorOption = opt.Color.AUTO,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = 0,

@@ -69,7 +69,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
         with pytest.raises(SystemExit) as end:
             main()
         assert isinstance(end.value.code, int)
-        return Done(end.value.code, *capfd.readouterr())
+        out, err = capfd.readouterr()
+        return Done(end.value.code, out, err)
 
     return run
 

@@ -64,7 +64,9 @@ def folder(server: PostgresServer) -> Path:
         shop.execute("CREATE TABLE book (id int PRIMARY KEY, title text)")
         shop.execute("INSERT INTO book SELECT n, 'b' || n FROM generate_series(1, 50) n")
         for number in range(30):
-            shop.execute(f"SELECT title FROM book WHERE id = {number} AND title <> 'x{number}'")
+            shop.execute(
+                f"SELECT title FROM book WHERE id = {number} AND title <> 'x{number}'".encode()
+            )
             shop.execute("SELECT id FROM book WHERE id = %s", (number,))
         _fail(shop)
         _deadlock(server, shop)
@@ -83,7 +85,7 @@ def _fail(shop: psycopg.Connection) -> None:
     """Ten errors of one kind, one timeout."""
     for number in range(10):
         with suppress(psycopg.DataError):
-            shop.execute(f"SELECT 'secret{number}'::int")
+            shop.execute(f"SELECT 'secret{number}'::int".encode())
     shop.execute("SET statement_timeout = 60")
     with suppress(psycopg.errors.QueryCanceled):
         shop.execute("SELECT pg_sleep(5)")
@@ -100,13 +102,14 @@ def _deadlock(server: PostgresServer, shop: psycopg.Connection) -> None:
             with suppress(psycopg.errors.DeadlockDetected):
                 other.execute("UPDATE book SET title = 'o' WHERE id = 2")
 
+        thread = threading.Thread(target=cross)
         with suppress(psycopg.errors.DeadlockDetected), shop.transaction():
             shop.execute("UPDATE book SET title = 's' WHERE id = 2")
-            thread = threading.Thread(target=cross)
             thread.start()
             time.sleep(0.02)
             shop.execute("UPDATE book SET title = 's' WHERE id = 1")
-        other.rollback() if not thread.is_alive() else None
+        if not thread.is_alive():
+            other.rollback()
         thread.join()
 
 
@@ -132,14 +135,14 @@ def _plans(shop: psycopg.Connection) -> None:
     """Each plan is followed by its statement's own line."""
     for form in ("text", "json", "xml", "yaml"):
         shop.execute("SET auto_explain.log_min_duration = 0")
-        shop.execute(f"SET auto_explain.log_format = {form}")
+        shop.execute(f"SET auto_explain.log_format = {form}".encode())
         for _ in range(5):
             shop.execute("SELECT title, 'planned' FROM book WHERE id = 7")
     shop.execute("RESET auto_explain.log_min_duration")
 
 
 def _rename(shop: psycopg.Connection, name: str) -> None:
-    shop.execute(f"ALTER SYSTEM SET log_filename = '{name}'")
+    shop.execute(f"ALTER SYSTEM SET log_filename = '{name}'".encode())
     shop.execute("SELECT pg_reload_conf()")
     time.sleep(0.3)
     shop.execute("SELECT 1")
@@ -207,10 +210,10 @@ def test_literals_are_shown_when_asked_for(folder: Path) -> None:
 def test_any_prefix_is_inferred(server: PostgresServer, folder: Path, prefix: str) -> None:
     name = f"prefix{PREFIXES.index(prefix)}.log"
     with psycopg.connect(server.dsn(application_name="my app"), autocommit=True) as shop:
-        shop.execute(f"ALTER SYSTEM SET log_line_prefix = '{prefix}'")
+        shop.execute(f"ALTER SYSTEM SET log_line_prefix = '{prefix}'".encode())
         _rename(shop, name)
         for number in range(10):
-            shop.execute(f"SELECT title FROM book\nWHERE id = {number}")
+            shop.execute(f"SELECT title FROM book\nWHERE id = {number}".encode())
             with suppress(psycopg.DataError):
                 shop.execute("SELECT 'x'::int")
     time.sleep(0.1)
@@ -228,7 +231,7 @@ def test_counts_are_those_of_pgbadger(server: PostgresServer, folder: Path, tmp_
         shop.execute("ALTER SYSTEM SET log_line_prefix = '%m [%p] %q%u@%d '")
         _rename(shop, "peer.log")
         for number in range(40):
-            shop.execute(f"SELECT title FROM book WHERE id = {number} /* x */")
+            shop.execute(f"SELECT title FROM book WHERE id = {number} /* x */".encode())
             shop.execute("SELECT id FROM book WHERE id = %s", (number,))
             with suppress(psycopg.DataError):
                 shop.execute("SELECT 'x'::int")

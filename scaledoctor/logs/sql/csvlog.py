@@ -37,15 +37,18 @@ class Known(dict[str, bytes]):
 
 
 def _entries(block: bytes, coverage: Coverage) -> Iterator[Entry]:
-    clock, make, known = Clock(), tuple.__new__, Known("latin-1")
+    clock, make, known, fraction = Clock(), tuple.__new__, Known("latin-1"), FRACTIONS.get
+    second, seconds = "", 0.0
     coverage.lines += lines_in(block)
     with _long_fields():
         for row in _rows(block, coverage):
             stamp, severity = row[0], known[row[11]]
-            part = stamp[20:23]
-            detail, query, context = row[14], row[_QUERY], row[18]
+            if stamp[:19] != second:
+                second = stamp[:19]
+                seconds = clock(_long(second), _long(stamp[24:]))
+            detail, context, query = row[14], row[18], row[_QUERY]
             yield make(Entry, (
-                clock(known[stamp[:19]], known[stamp[24:]]) + FRACTIONS.get(part, 0.0),
+                seconds + fraction(stamp[20:23], 0.0),
                 known[row[5]], SEVERITIES.get(severity, severity), _long(row[13]),
                 _long(detail) if detail else b"", _long(query) if query else b"",
                 _long(context) if context else b"", known[row[1]], known[row[2]],
@@ -61,19 +64,17 @@ def _long(text: str) -> bytes:
 def _rows(block: bytes, coverage: Coverage) -> Iterator[list[str]]:
     """The rows that are messages; latin-1 keeps every byte as it is."""
     reader = csv.reader(StringIO(block.decode("latin-1"), newline="\n"))
-    line = 0
     while True:
         try:
-            row = next(reader, None)
+            for row in reader:
+                if len(row) >= COLUMNS and row[0][4:5] == "-" and row[3].isdigit():
+                    yield row
+                else:
+                    coverage.unread += 1 + sum(field.count("\n") for field in row)
         except csv.Error:
-            row = []
-        if row is None:
-            return
-        if len(row) >= COLUMNS and row[0][4:5] == "-" and row[3].isdigit():
-            yield row
-        else:
-            coverage.unread += reader.line_num - line
-        line = reader.line_num
+            coverage.unread += 1
+            continue
+        return
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """PostgreSQL's jsonlog (15 and later): one object a line."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from scaledoctor.logs.sql.clock import Clock
 from scaledoctor.logs.sql.csvlog import FRACTIONS, Known
@@ -11,7 +12,7 @@ from scaledoctor.logs.sql.words import SEVERITIES
 _START = re.compile(rb'^\{"timestamp":"[^"\n]*"', re.M)
 
 
-def _entries(block: bytes, coverage: Coverage) -> Iterator[Entry]:
+def _decoder() -> Callable[[bytes], Any]:
     import msgspec
 
     class Line(msgspec.Struct):
@@ -29,21 +30,33 @@ def _entries(block: bytes, coverage: Coverage) -> Iterator[Entry]:
         application_name: str = ""
         state_code: str = ""
 
-    read = msgspec.json.Decoder(Line).decode
-    clock, make, known = Clock(), tuple.__new__, Known("utf-8")
+    decode = msgspec.json.Decoder(Line).decode
+
+    def read(line: bytes) -> Line | None:
+        try:
+            return decode(line)
+        except msgspec.DecodeError:
+            return None
+
+    return read
+
+
+def _entries(block: bytes, coverage: Coverage) -> Iterator[Entry]:
+    read = _decoder()
+    clock, make, known, fraction = Clock(), tuple.__new__, Known("utf-8"), FRACTIONS.get
+    second, seconds = "", 0.0
     for line in block.splitlines():
         coverage.lines += 1
-        try:
-            row = read(line)
-        except msgspec.DecodeError:
-            try:
-                row = read(line.decode("utf-8", "replace").replace("\0", " ").encode())
-            except msgspec.DecodeError:
-                coverage.unread += 1
-                continue
+        row = read(line) or read(_mended(line))
+        if row is None:
+            coverage.unread += 1
+            continue
         stamp, severity = row.timestamp, known[row.error_severity]
+        if stamp[:19] != second:
+            second = stamp[:19]
+            seconds = clock(_long(second), _long(stamp[24:]))
         yield make(Entry, (
-            clock(known[stamp[:19]], known[stamp[24:]]) + FRACTIONS.get(stamp[20:23], 0.0),
+            seconds + fraction(stamp[20:23], 0.0),
             known[row.session_id], SEVERITIES.get(severity, severity), _long(row.message),
             _long(row.detail) if row.detail else b"",
             _long(row.statement) if row.statement else b"",
@@ -51,6 +64,11 @@ def _entries(block: bytes, coverage: Coverage) -> Iterator[Entry]:
             known[row.user], known[row.dbname], known[row.application_name],
             known[row.state_code], b"",
         ))  # fmt: skip
+
+
+def _mended(line: bytes) -> bytes:
+    """The line as valid UTF-8 without NUL."""
+    return line.decode("utf-8", "replace").replace("\0", " ").encode()
 
 
 def _long(text: str) -> bytes:

@@ -92,15 +92,20 @@ def _maker(whole: re.Pattern[bytes]) -> Maker:
      state) = places  # fmt: skip
     session = session if session < empty else pid
     stated = sqlstate if sqlstate < empty else state
-    timed, clock, make = when < empty, Clock(), tuple.__new__
+    clock, make, known = Clock(), tuple.__new__, SEVERITIES.get
+    second, seconds = b"", 0.0
+    when = when if when < empty else epoch
 
     def made(groups: tuple[bytes, ...], detail: bytes, statement: bytes, context: bytes) -> Entry:
-        seconds = clock(groups[when], groups[zone]) if timed else float(groups[epoch] or 0)
+        nonlocal second, seconds
+        if groups[when] != second:
+            second = groups[when]
+            seconds = float(second) if second.isdigit() else clock(second, groups[zone])
         word, message = groups[severity], groups[text]
         if b"\n" in message or len(message) > LONGEST:
             message = _clean(message)
         return make(Entry, (
-            seconds + _FRACTIONS[groups[part]], groups[session], SEVERITIES.get(word, word),
+            seconds + _FRACTIONS[groups[part]], groups[session], known(word, word),
             message, detail, statement, context,
             groups[user], groups[database], groups[application], groups[stated], b"",
         ))  # fmt: skip

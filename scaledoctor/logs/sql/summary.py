@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from scaledoctor.logs.sql.partial import Partial
-from scaledoctor.logs.sql.sums import Minute, Sample, Statement
+from scaledoctor.logs.sql.sums import Minute, Sample, Server, Statement
 from scaledoctor.logs.sql.times import bucket, percentile
 from scaledoctor.redact import Redactor
 from scaledoctor.sdk import fact
@@ -145,10 +146,8 @@ def summary(
     partial: Partial, redactor: Redactor, form: str, *, live: bool = False, note: str = ""
 ) -> SqlLog:
     """The sums of a finished partial, the heaviest of each kind first."""
-    server = partial.server
     kept = _kept(partial.statements)
     step, stretches = _stretches(partial.minutes)
-    sessions = server.sessions.total()
     timed = sum(s.timed for s in partial.statements.values())
     count = sum(s.count for s in partial.statements.values())
     return SqlLog(
@@ -167,25 +166,32 @@ def summary(
         problems=_problems(partial, redactor),
         step=step,
         stretches=stretches,
-        connections=max(server.connections, server.authorized),
         busiest=max((m.connections for m in partial.minutes.values()), default=0) / 60,
-        sessions=sessions,
-        short=sum(n for length, n in server.sessions.items() if length < _SECOND),
-        session_p50=percentile(server.sessions, 0.5),
-        owners={redactor.text(name): n for name, n in _most(server.by_owner)},
-        lock_waits=server.lock_waits,
-        lock_seconds=server.waited / 1e6,
-        longest_lock=server.longest_wait / 1e6,
-        temp_files=server.temp_files,
-        temp_bytes=server.temp_bytes,
-        largest_temp=server.largest_temp,
-        checkpoints=dict(_most(server.checkpoints)),
-        checkpoint_seconds=server.checkpoint_micros / 1e6,
-        longest_sync=server.longest_sync / 1e6,
-        too_frequent=server.too_frequent,
+        owners={redactor.text(name): n for name, n in _most(partial.server.by_owner)},
         vacuumed=_vacuumed(partial, redactor),
         note=note,
+        **_server(partial.server),
     )
+
+
+def _server(server: Server) -> dict[str, Any]:
+    """What is told as it is."""
+    return {
+        "connections": max(server.connections, server.authorized),
+        "sessions": server.sessions.total(),
+        "short": sum(n for length, n in server.sessions.items() if length < _SECOND),
+        "session_p50": percentile(server.sessions, 0.5),
+        "lock_waits": server.lock_waits,
+        "lock_seconds": server.waited / 1e6,
+        "longest_lock": server.longest_wait / 1e6,
+        "temp_files": server.temp_files,
+        "temp_bytes": server.temp_bytes,
+        "largest_temp": server.largest_temp,
+        "checkpoints": dict(_most(server.checkpoints)),
+        "checkpoint_seconds": server.checkpoint_micros / 1e6,
+        "longest_sync": server.longest_sync / 1e6,
+        "too_frequent": server.too_frequent,
+    }
 
 
 _SECOND = bucket(1_000_000)
