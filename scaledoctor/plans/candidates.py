@@ -109,8 +109,10 @@ def _of_node(view: View, node: Node, relation: Relation) -> Iterator[Candidate]:
     if len(firsts) > 1:
         lists.append((firsts[:KEYS], names[:KEYS], False))
     rows = _rows(view, node, relation, equal)
+    limit = next((n.rows for n in view.above(node) if n.kind == "Limit"), rows)
     for sql, columns, ordered in lists:
-        yield from _made(node, relation, sql, columns, where, rows=rows, ordered=ordered)
+        found = min(rows, limit) if ordered else rows
+        yield from _made(node, relation, sql, columns, where, rows=found, ordered=ordered)
 
 
 def _rows(view: View, node: Node, relation: Relation, equal: list[Condition]) -> float:

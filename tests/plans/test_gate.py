@@ -250,10 +250,11 @@ def test_a_superuser_and_never_run_nothing(gate: PostgresServer) -> None:
     assert not ran(asked(gate, "SELECT * FROM t", "never", "gate_reader"))
 
 
-def test_a_table_that_somebody_locks_is_left_alone(gate: PostgresServer) -> None:
-    """Also when the lock is only awaited."""
+@pytest.mark.parametrize("mode", ["ACCESS EXCLUSIVE", "SHARE"])
+def test_a_table_that_somebody_locks_is_left_alone(gate: PostgresServer, mode: str) -> None:
+    """Not even planned: the planner would wait, and others behind it."""
     with psycopg.connect(gate.dsn(dbname="gate")) as holder:
-        holder.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        holder.execute(f"LOCK TABLE t IN {mode} MODE".encode())
         found = asked(gate, "SELECT * FROM t", "always", "gate_reader")
         assert found == "--query: t is locked exclusively"
 

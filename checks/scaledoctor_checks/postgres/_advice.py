@@ -119,7 +119,7 @@ def _lacking(trial: Trial) -> str:
 
 def _tried(trial: Trial) -> Fix:
     return Fix(
-        f"Index {trial.schema}.{trial.table} on {', '.join(trial.keys)}: {trial.proof}",
+        f"Index {trial.schema}.{trial.table} on {', '.join(trial.keys)}",
         trial.commands(),
         risk=trial.price,
         verify=_AGAIN,

@@ -54,7 +54,7 @@ def _create_roles(admin: "Connection[tuple[object, ...]]", names: Names) -> None
     }
     for role in sorted(roles - existing):
         _run(admin, f"CREATE ROLE {role} LOGIN")
-    _run(admin, f"GRANT pg_monitor TO {names.role_scan}")
+    _run(admin, f"GRANT pg_monitor, pg_read_all_data TO {names.role_scan}")
 
 
 def _tables(names: Names) -> tuple[str, ...]:

@@ -26,6 +26,9 @@ SHARE = 0.05
 LONG = 1.0
 """Seconds that a statement has run without an end, from which it is asked about."""
 
+CROWD = 3
+"""Sessions that wait for locks from which nothing is asked; one or two are any busy moment."""
+
 DENIED = "InsufficientPrivilege"
 """What is noted of a statement whose tables the role may not read."""
 
@@ -120,6 +123,7 @@ async def plans(
     given = {**info.get_parameters(), "password": info.password or None}
     try:
         async with own(make_conninfo("", **given), SECONDS) as connection:
+            connection.spent = pg.wire.spent  # what it costs the target is told as one
             found = await in_time(connection, _all(connection, wanted), SECONDS + 0.5)
     except psycopg.Error as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -141,7 +145,7 @@ def _readable(query: str) -> bool:
 
 
 async def _all(own: Own, wanted: Sequence[Wanted]) -> Plans:
-    worry = distress(await place(own))
+    worry = distress(await place(own), CROWD)
     if worry:
         raise Unavailable(f"no plan is asked for, because {worry}")
     hypopg = await hypothetical(own)

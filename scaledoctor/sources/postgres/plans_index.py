@@ -152,7 +152,7 @@ def _estimated(
     node = next((n for n in plan.nodes if n.relation == relation.name), None)
     if node is None:
         return None
-    rows = min(candidate.rows, 20.0) if candidate.ordered else candidate.rows
+    rows = candidate.rows
     first = relation.selectivity(candidate.columns[0]) * max(relation.rows, 1.0)
     if len(candidate.columns) == 1 and not candidate.ordered and "(" not in candidate.keys[0]:
         rows = max(rows, min(first, relation.rows))

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,11 +30,15 @@ RUN_MS = 5000
 
 @dataclass
 class Own:
-    """The connection; ``until`` is when, by the monotonic clock, no further query is begun."""
+    """The connection; ``until`` is when, by the monotonic clock, no further query is begun.
+
+    ``spent`` has the seconds of each guarded transaction.
+    """
 
     connection: "AsyncConnection[dict[str, Any]]"
     version: int
     until: float
+    spent: list[float] = field(default_factory=list)
 
     @property
     def left(self) -> float:
@@ -66,6 +70,7 @@ class Own:
         }
         if self.version >= 170000:
             limits["transaction_timeout"] = 4 * milliseconds + 1000
+        began = monotonic()
         await self.connection.execute(b"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
         try:
             for name, value in limits.items():
@@ -75,6 +80,7 @@ class Own:
             # One that was given up in the midst of a statement is closed, not talked to.
             if self.connection.info.transaction_status in (INTRANS, INERROR):
                 await self.connection.execute(b"ROLLBACK")
+            self.spent.append(monotonic() - began)
 
     async def explain(
         self, statement: str, options: str, *, milliseconds: int = PLAN_MS, before: str = ""

@@ -30,6 +30,9 @@ EXTENSIONS = (
 )  # fmt: skip
 """Extensions whose functions that are not volatile only compute."""
 
+MODES = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock")
+"""Locks in whose way even planning may stand: EXPLAIN of an UPDATE takes RowExclusiveLock."""
+
 _FIRST_OID = 16384
 """What initdb makes is below (FirstNormalObjectId); all that anybody made is above."""
 
@@ -99,7 +102,8 @@ SELECT c.relname::text AS name, c.relkind::text AS kind, c.relpersistence::text 
                AND y.typtype NOT IN ('e', 'd') AND y.typcategory <> 'A' AND NOT EXISTS (
                  SELECT FROM allowed a WHERE a.objid = y.oid
                  AND a.classid = 'pg_catalog.pg_type'::pg_catalog.regclass)) AS odd,
-       EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.mode = 'AccessExclusiveLock'
+       EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.mode = ANY(%(modes)s)
+               AND l.locktype = 'relation'
                AND (l.relation = c.oid OR l.relation IN (
                  SELECT x.indexrelid FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid)))
          AS locked
@@ -138,6 +142,7 @@ async def planning_refusals(own: Own, parts: Inspection) -> tuple[str, ...]:
         and row["language"] != "sql"
     ]
     values["names"] = sorted(name for _, name in parts.relations)
+    values["modes"] = list(MODES)
     locked = [row["name"] for row in await own.rows(_RELATIONS, values) if row["locked"]]
     return (*found, *(f"{name} is locked exclusively" for name in locked))
 
@@ -180,7 +185,12 @@ async def _of_others(own: Own, parts: Inspection) -> AsyncIterator[str]:
 
 async def _of_relations(own: Own, parts: Inspection) -> AsyncIterator[str]:
     names = sorted(name for _, name in parts.relations)
-    values = {"names": names, "first": _FIRST_OID, "extensions": list(EXTENSIONS)}
+    values = {
+        "names": names,
+        "first": _FIRST_OID,
+        "extensions": list(EXTENSIONS),
+        "modes": list(MODES),
+    }
     for row in await own.rows(_RELATIONS, values):
         for reason in _relation(row):
             yield f"{row['name']} {reason}"

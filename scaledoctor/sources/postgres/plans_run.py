@@ -44,9 +44,9 @@ class Run:
     reasons: tuple[str, ...] = ()
 
 
-def distress(row: dict[str, Any]) -> str:
+def distress(row: dict[str, Any], waiting: int = WAITING) -> str:
     """Why a server is to be left alone; empty when it is well."""
-    if row["waiting"] >= WAITING:
+    if row["waiting"] >= waiting:
         return f"{row['waiting']} sessions wait for locks"
     if row["crowded"] >= CROWDED:
         return f"{row['crowded']:.0%} of all connections are taken"
