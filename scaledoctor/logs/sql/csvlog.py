@@ -4,7 +4,6 @@ import csv
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import StringIO
 
 from scaledoctor.logs.sql.clock import Clock
 from scaledoctor.logs.sql.entry import LONGEST, Coverage, Entry, Format, lines_in, stamp_of
@@ -17,6 +16,9 @@ _START = re.compile(
     re.M,
 )
 COLUMNS = 22
+_LINES = re.compile(r"[^\n]*\n|[^\n]+")
+"""Lines with their ends; str.splitlines would cut at other signs too."""
+
 FRACTIONS = {f"{millis:03}": millis / 1000 for millis in range(1000)}
 """Seconds of the three digits behind a time's point."""
 
@@ -63,7 +65,7 @@ def _long(text: str) -> bytes:
 
 def _rows(block: bytes, coverage: Coverage) -> Iterator[list[str]]:
     """The rows that are messages; latin-1 keeps every byte as it is."""
-    reader = csv.reader(StringIO(block.decode("latin-1"), newline="\n"))
+    reader = csv.reader(_LINES.findall(block.decode("latin-1")))
     while True:
         try:
             for row in reader:
