@@ -119,10 +119,8 @@ async def plans(
     wanted = [w for w in wanted if _readable(w.query)][:MOST]
     if not wanted:
         return Plans((), hypopg=False)
-    info = pg.wire.connection.info
-    given = {**info.get_parameters(), "password": info.password or None}
     try:
-        async with own(make_conninfo("", **given), SECONDS) as connection:
+        async with own(make_conninfo("", **_way(pg)), SECONDS) as connection:
             connection.spent = pg.wire.spent  # what it costs the target is told as one
             found = await in_time(connection, _all(connection, wanted), SECONDS + 0.5)
     except psycopg.Error as error:
@@ -137,6 +135,16 @@ async def plans(
             else f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {identifier(server.role)};",
         )
     return found
+
+
+def _way(pg: PostgresSession) -> dict[str, str]:
+    """How the scan's own connection was made, to the very host that it found."""
+    info = pg.wire.connection.info
+    given = {k: v for k, v in info.get_parameters().items() if k != "load_balance_hosts"}
+    given |= {"host": info.host, "port": str(info.port)}
+    if "hostaddr" in given:
+        given["hostaddr"] = info.hostaddr
+    return given | ({"password": info.password} if info.password else {})
 
 
 def _readable(query: str) -> bool:

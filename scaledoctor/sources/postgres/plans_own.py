@@ -149,10 +149,13 @@ async def in_time(own: Own, work: Coroutine[Any, Any, T], seconds: float) -> T:
     from asyncio import create_task, gather, wait
 
     task = create_task(work)
-    done, _ = await wait({task}, timeout=seconds)
-    if not done:
-        await own.connection.close()
-        task.cancel()
-        await gather(task, return_exceptions=True)
+    try:
+        await wait({task}, timeout=seconds)
+        if task.done():
+            return task.result()
         raise Unavailable(f"the server did not answer within {seconds:g} s")
-    return task.result()
+    finally:
+        if not task.done():  # also where we are cancelled ourselves
+            await own.connection.close()
+            task.cancel()
+            await gather(task, return_exceptions=True)
