@@ -215,7 +215,15 @@ def _raw(node: Node) -> dict[str, Any]:
     return {"Node Type": node.kind, **node.details, **below}
 
 
-_EXPRESSION = re.compile(r"Cond$|Filter$|^Output$|Key$|^Function Call$|^Order By$|^Cache Key$")
+_NAMES = frozenset({
+    "Parent Relationship", "Subplan Name", "Relation Name", "Schema", "Alias", "Index Name",
+    "CTE Name", "Function Name", "Table Function Name", "Tuplestore Name", "Join Type", "Strategy",
+    "Partial Mode", "Operation", "Scan Direction", "Sort Method", "Sort Space Type", "Command",
+    "Storage", "Cache Mode", "Custom Plan Provider", "Full-sort Groups", "Pre-sorted Groups",
+})  # fmt: skip
+"""Details that are words or names; every other text may hold a literal."""
+
+_NUMBER = re.compile(r"-?[\d.]+(?:e[+-]?\d+)?|true|false", re.I)
 
 
 def masked(plan: Plan) -> Plan:
@@ -233,8 +241,7 @@ def _masked(node: Node) -> Node:
     from scaledoctor.sql import mask
 
     details = {
-        key: _each(mask, value) if _EXPRESSION.search(key) else value
-        for key, value in node.details.items()
+        key: value if key in _NAMES else _each(mask, value) for key, value in node.details.items()
     }
     return Node(node.kind, details, tuple(map(_masked, node.children)))
 
@@ -242,4 +249,5 @@ def _masked(node: Node) -> Node:
 def _each(change: Any, value: Any) -> Any:
     if isinstance(value, list):
         return [_each(change, item) for item in value]
-    return change(value) if isinstance(value, str) else value
+    text = isinstance(value, str) and not _NUMBER.fullmatch(value)
+    return change(value) if text else value

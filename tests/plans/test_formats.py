@@ -9,7 +9,7 @@ from scaledoctor.demo.servers import PostgresServer
 from scaledoctor.errors import ScaledoctorError
 from scaledoctor.plans.read import read_plan
 from scaledoctor.plans.times import measure
-from scaledoctor.plans.tree import Plan
+from scaledoctor.plans.tree import Plan, masked, plan_of, raw_of
 
 TEXT = """\
 Limit  (cost=0.42..1.01 rows=10 width=4) (actual time=0.010..20.000 rows=10 loops=1)
@@ -59,6 +59,22 @@ def test_text_with_subplans_triggers_and_buffers() -> None:
     assert plan.execution == 21.0
     # The InitPlan's half millisecond is taken once, from the scan that asks for $0.
     assert measure(plan).shares[scan].own == pytest.approx(19.0 - 0.002 - 0.5)
+
+
+def test_no_detail_keeps_a_literal() -> None:
+    """Not a filter, not a run condition, not what a foreign server is asked."""
+    raw = {
+        "Node Type": "Foreign Scan", "Relation Name": "t", "Plan Rows": "4242", "Width": 7,
+        "Remote SQL": "SELECT a FROM t WHERE a = 'secret'", "Run Condition": "(n <= 77001)",
+        "Sort Key": ["(a + 77001)", "b"], "Anything New": "x > 'secret'",
+        "Filter": "((a)::numeric(10,2) > 77001.5)",
+    }  # fmt: skip
+    node = masked(plan_of({"Plan": raw, "Query Text": "SELECT 'secret'"}))
+    words = str(raw_of(node))
+    assert "secret" not in words
+    assert "77001" not in words
+    assert (node.root.rows, node.root.relation) == (4242.0, "t")
+    assert node.root.text("Filter") == "((a)::numeric(10,2) > '?')"
 
 
 def psql(text: str) -> str:
