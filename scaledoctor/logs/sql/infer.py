@@ -74,31 +74,31 @@ def infer(lines: Sequence[bytes]) -> tuple[str, float]:
 
     Without any such line the share is 0.
     """
-    starts = [line for line in lines if _HEAD.match(line)]
-    starts = starts[:: max(1, len(starts) // _VOTERS)]
-    if not starts:
+    heads = [found[1] for line in lines if (found := _HEAD.match(line))]
+    heads = heads[:: max(1, len(heads) // _VOTERS)]
+    if not heads:
         return "", 0.0
-    best = max(_read(prefix, starts) for prefix in KNOWN)
-    if best[0] < len(starts):
-        best = max([best, *(_read(prefix, starts) for prefix in set(_made(starts)))])
-    return best[-1], best[0] / len(starts)
+    best = max(_read(prefix, heads) for prefix in KNOWN)
+    if best[0] < len(heads):
+        best = max([best, *(_read(prefix, heads) for prefix in set(_made(heads)))])
+    return best[-1], best[0] / len(heads)
 
 
-def _read(prefix: str, starts: Sequence[bytes]) -> tuple[int, int, bool, int, str]:
-    """How many lines a prefix reads, how many fields in them, and how plain it is."""
+def _read(prefix: str, heads: Sequence[bytes]) -> tuple[int, int, bool, int, str]:
+    """How many heads a prefix reads, how many fields in them, and how plain it is."""
     plain = "%q" not in prefix
     if "%" not in prefix:
         return 0, 0, plain, 0, prefix
-    compiled = re.compile(rb"%s(?:%s):  " % (pattern(prefix), _WORDS))
-    found = [m for line in starts if (m := compiled.match(line))]
+    compiled = re.compile(pattern(prefix))
+    found = [m for head in heads if (m := compiled.fullmatch(head))]
     fields = sum(1 for m in found for g in m.groups() if g)
     return len(found), fields, plain, -len(prefix), prefix
 
 
-def _made(lines: Sequence[bytes]) -> Iterator[str]:
+def _made(heads: Sequence[bytes]) -> Iterator[str]:
     """Candidates from the longest heads, with %q at each place where background ones may end."""
-    heads = {m[1].decode("latin-1") for line in lines if (m := _HEAD.match(line))}
-    for head in sorted(heads, key=len, reverse=True)[:_SAMPLES]:
+    texts = {head.decode("latin-1") for head in heads}
+    for head in sorted(texts, key=len, reverse=True)[:_SAMPLES]:
         parts = _parts(head)
         yield "".join(parts)
         if (delimiter := max("|,;\t", key=head.count)) and head.count(delimiter) >= _COLUMNS:

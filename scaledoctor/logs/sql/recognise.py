@@ -98,12 +98,13 @@ def _best(lines: Sequence[bytes], prefix: str | None, depth: int) -> tuple[float
             return share, replace(found, wrappers=(name, *found.wrappers))
     bare = bool(_BARE.search(block) and _SPOKEN.search(block))
     layouts = [Layout(name, bare=bare) for name in _NAMED]
-    layouts.append(Layout("stderr", infer(lines)[0] if prefix is None else prefix, bare))
-    read = [(understood(one, block), -place, one) for place, one in enumerate(layouts)]
-    share, _, best = max(read, key=lambda one: one[:2])
-    if share >= UNDERSTOOD:
-        return share, best
-    return _application(block, len(lines)) or (share, best)
+    share, best = max(((understood(one, block), one) for one in layouts), key=lambda one: one[0])
+    if share < UNDERSTOOD:
+        text = Layout("stderr", infer(lines)[0] if prefix is None else prefix, bare)
+        share, best = understood(text, block), text
+    if share < UNDERSTOOD:
+        return _application(block, len(lines)) or (share, best)
+    return share, best
 
 
 def _application(block: bytes, lines: int) -> tuple[float, Layout] | None:
