@@ -7,7 +7,6 @@ from rich.color import ColorSystem
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.style import Style as Ink
-from rich.table import Table
 from rich.text import Text
 
 from scaledoctor.model import Severity, State
@@ -92,13 +91,12 @@ class Page:
         """A paragraph, wrapped under itself and not under its lead (a symbol or a number)."""
         text = self.inert(*parts)
         text.style = ink
-        if not lead:
-            return self.draw(text, indent)
-        grid = Table.grid(expand=True)
-        grid.add_column(width=len(lead), no_wrap=True)
-        grid.add_column(ratio=1, overflow="fold")
-        grid.add_row(Text(lead, style=ink), text)
-        return self.draw(grid, indent)
+        room = self.style.width - indent - len(lead)
+        before = Text(" " * indent + lead, style=ink)
+        for row in text.wrap(self.console, room, overflow="fold") or [Text()]:
+            row.rstrip()
+            self.console.print(Text.assemble(before, row), no_wrap=True, overflow="ignore")
+            before = Text(" " * len(before))
 
     def heading(self, title: str, aside: str = "", *, mark: str = "", ink: str = "bold") -> None:
         """A rule across the page with a title, heavier with a ``mark``."""
