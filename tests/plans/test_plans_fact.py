@@ -69,6 +69,9 @@ CASES = {
     ),
     "a partition": ("SELECT * FROM parts WHERE kind = 77", "parts(kind)"),
     "a foreign key on DELETE": ("DELETE FROM buyers WHERE id = 30001", "sales(buyer)"),
+    "an expression of unknown values": (
+        "SELECT * FROM buyers WHERE left(email, 3) = 'b77'", "",
+    ),
     "healthy": ("SELECT * FROM sales WHERE id = 7", ""),
     "healthy, whole": ("SELECT sum(id) FROM sales", ""),
     "healthy, most rows": ("SELECT * FROM sales WHERE state = 'paid'", ""),

@@ -11,7 +11,7 @@ from scaledoctor.plans.trial import Trial
 from scaledoctor.sources.postgres.plans_ladder import Rung
 from scaledoctor.sources.postgres.plans_own import Own
 from scaledoctor.sources.postgres.plans_tables import of_plan, referring, relations
-from scaledoctor.sql import identifier
+from scaledoctor.sql import identifier, mask
 
 TRIED = 6
 """Candidates tried for one statement at most."""
@@ -50,6 +50,8 @@ async def advised(own: Own, rung: Rung, others: Sequence[Rung], hypopg: str) -> 
     parents = {r.root for r in known.values() if r.root}
     roots = await relations(own, parents)
     tried = candidates(view_of(rung.plan), known)
+    if rung.way != "literal":  # an expression with a value in it that the statement has not
+        tried = tuple(c for c in tried if all(mask(key) == key for key in c.keys))
     whole = [c for c in tried if c.relation.root is None]
     trials = [
         _estimated(rung.plan, c, roots) for c in tried if c.relation.root in roots or not hypopg
