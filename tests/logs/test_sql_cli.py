@@ -210,6 +210,7 @@ def test_literals_are_not_in_any_output(run: Run, path: Path, tmp_path: Path) ->
         (["{path}", "--merge"], 2, "no partial of ours"),
         (["{folder}/half.log"], 3, "lines were understood"),
         (["{folder}/cut.gz"], 3, "cut or damaged"),
+        (["{folder}/some.lz4"], 3, "lz4"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -217,6 +218,7 @@ def test_bad_input_is_one_line(
 ) -> None:
     (tmp_path / "foreign.log").write_text("a line of something else\n" * 50)
     (tmp_path / "empty.log").write_bytes(b"")
+    (tmp_path / "some.lz4").write_bytes(b"\x04\x22\x4d\x18" + bytes(20))
     (tmp_path / "cut.gz").write_bytes(gzip.compress(os.urandom(10) + pages(3000), 1)[:-2000])
     (tmp_path / "half.log").write_bytes(pages(300) + b"something else\n" * 30_000 + pages(300))
     done = run(*(a.format(folder=tmp_path, path=path) for a in arguments))
