@@ -14,6 +14,9 @@ from scaledoctor_reports._page import INKS, Page
 LEAST = 16
 """Columns below which "19 of 20 connections" cannot be read."""
 
+WIDEST = 160
+"""Columns of the table at most, where a long name needs more than other tables may have."""
+
 SPARK, WIDE = 12, 100
 """Characters of a line over the window, and the columns from which there is room for it."""
 
@@ -25,20 +28,22 @@ def headroom(page: Page, report: Report) -> None:
     page.heading("Headroom")
     several = len({row.target for row in report.headroom if row.target != "host"}) > 1
     named = [(f"{r.target} {r.resource}" if several else r.resource, r) for r in report.headroom]
-    if _fits(page, named):
-        _table(page, named)
-    else:
+    widths = (page.table_width, min(page.style.width, WIDEST))
+    width = next((width for width in widths if _fits(page, named, width)), None)
+    if width is None:
         _stack(page, named)
+    else:
+        _table(page, named, width)
     first = words.first_to_fill(report)
     if first and first.partition(" ")[0] not in report.verdict.sentence:
         page.say(f"{first}.")
 
 
-def _fits(page: Page, named: Sequence[tuple[str, Headroom]]) -> bool:
+def _fits(page: Page, named: Sequence[tuple[str, Headroom]], width: int) -> bool:
     """Whether the longest name leaves room for what is used of what."""
     cells = [(name, _state(page, row), words.outlook(row)) for name, row in named]
     widest = sum(max(map(len, column)) for column in zip(*cells, strict=True))
-    return page.table_width - widest - _bar_width(page) - len("100%") - 5 >= LEAST
+    return width - widest - _bar_width(page) - len("100%") - 5 >= LEAST
 
 
 def _stack(page: Page, named: Sequence[tuple[str, Headroom]]) -> None:
@@ -52,9 +57,9 @@ def _stack(page: Page, named: Sequence[tuple[str, Headroom]]) -> None:
         page.say(f"{name}: {words.used(row)}{_used(page, row)}", rest, _waited(page, row), indent=2)
 
 
-def _table(page: Page, named: Sequence[tuple[str, Headroom]]) -> None:
+def _table(page: Page, named: Sequence[tuple[str, Headroom]], width: int) -> None:
     table = Table.grid(padding=(0, 1, 0, 0), pad_edge=False, expand=True)
-    table.width = page.table_width
+    table.width = width
     table.add_column(no_wrap=True, overflow="crop")
     table.add_column(no_wrap=True, overflow="crop")
     table.add_column(no_wrap=True, overflow="crop")

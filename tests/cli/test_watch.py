@@ -151,6 +151,7 @@ def test_a_pipe_gets_report_after_report() -> None:
     assert out.count(b"the first scan") == 1
 
 
+@pytest.mark.slow
 def test_a_terminal_is_drawn_in_place() -> None:
     """Each scan begins on an empty screen and fits on it."""
     ours, theirs = pty.openpty()
@@ -168,6 +169,7 @@ def test_a_terminal_is_drawn_in_place() -> None:
     assert process.returncode == 130
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_ends_it() -> None:
     """``| head -1`` leaves nothing behind that scans for ever."""
     with subprocess.Popen(SCAN, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

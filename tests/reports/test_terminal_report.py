@@ -110,6 +110,14 @@ def test_a_long_name_gets_lines_of_its_own(length: int, stacked: bool) -> None:
     assert (f"\n  {row.resource}: 1 of 20 clients\n" in out) is stacked
 
 
+@pytest.mark.parametrize(("width", "stacked"), [(120, True), (151, True), (152, False)])
+def test_a_wide_terminal_gives_a_long_name_its_row(width: int, stacked: bool) -> None:
+    """More columns than other tables have are taken only where they save a stack."""
+    row = samples.row("a" * 90, 1.0, 20.0, "clients", State.OK)
+    out = part(terminal(replace(samples.bottleneck(), headroom=(row,)), Style(width=width)))
+    assert (f"\n  {row.resource}: 1 of 20 clients\n" in out) is stacked
+
+
 @pytest.mark.parametrize("width", [40, 50, 60])
 def test_every_resource_is_named_on_a_narrow_screen(width: int) -> None:
     """And no column is a letter wide."""

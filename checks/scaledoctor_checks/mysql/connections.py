@@ -66,6 +66,7 @@ def connections(
         errors=refused,
         contended=used >= server.max_connections or used > 1.1 * first or blocked >= 0.5,
         waits_for={"mysql.locks": min(1.0, blocked)} if blocked else {},
+        history=threads.history(lambda t: len(t.threads)) if threads else (),
     )
 
 

@@ -38,6 +38,8 @@ def in_flight(window: Window[SqsQueues], /, *, warn: float = 0.8, critical: floa
         critical=critical,
         waiting=window.mean(lambda s: s.queue.visible),
         subject=window.last.queue.name,
+        history=window.history(lambda s: s.queue.in_flight),
+        queued=window.history(lambda s: s.queue.visible),
     )
 
 
