@@ -84,11 +84,11 @@ def test_a_hostile_search_path_is_not_followed(shop: PostgresServer) -> None:
             "SET client_min_messages = error",
             "DROP SCHEMA trap CASCADE",
         )
-    assert {s.what for s in found.skips} == {"Newcomers"}  # for want of a window
+    assert {s.what for s in found.skips} - {"Plans"} == {"Newcomers"}  # for want of a window
 
 
 def test_one_session_and_it_goes(shop: PostgresServer) -> None:
-    """However much is read, over one connection; nothing is left afterwards."""
+    """However much is read, over one connection, and a second for plans; nothing is left."""
     seen: list[set[int]] = []
     stop = threading.Event()
 
@@ -103,8 +103,8 @@ def test_one_session_and_it_goes(shop: PostgresServer) -> None:
     record(shop.dsn("watcher", "shop"))
     stop.set()
     thread.join()
-    assert max(map(len, seen)) == 1
-    assert len(set().union(*seen)) == 1
+    assert max(map(len, seen)) <= 2
+    assert len(set().union(*seen)) <= 2
     until(lambda: not ours(shop))
 
 
@@ -112,7 +112,9 @@ def test_the_number_of_queries_does_not_grow_with_the_tables(shop: PostgresServe
     """Three hundred tables more cost not one query more."""
 
     def queries() -> int:
-        return sum(c.calls for c in record(shop.dsn("watcher", "shop"), 0.0).costs.values())
+        costs = record(shop.dsn("watcher", "shop"), 0.0).costs
+        # Plans are asked for of five statements at most, whichever are the heaviest just now.
+        return sum(cost.calls for fact, cost in costs.items() if fact != "Plans")
 
     before = queries()
     many = "DO $$ BEGIN FOR i IN 1..300 LOOP EXECUTE format('{}', i); END LOOP; END $$"
