@@ -317,7 +317,7 @@ def test_a_standby_and_what_it_holds_back(shop: PostgresServer) -> None:
     mine = by_pid(last(found, Activity), reader)
     assert mine.idle_in_transaction
     assert mine.xid_age is not None
-    assert found.skips == ()
+    assert [s for s in found.skips if s.what != "Plans"] == []
     (skip,) = [s for s in blind.skips if s.what == "XminHolders"]
     assert "standbys" in skip.reason
     assert skip.enable == "GRANT pg_monitor TO plain;"

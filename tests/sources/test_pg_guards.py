@@ -140,7 +140,7 @@ def test_no_lock_on_a_table_stops_us(shop: PostgresServer) -> None:
         snapshot = look(shop.dsn("watcher", "shop"))
     (found,) = snapshot.records
     assert snapshot.seconds < 15
-    assert found.skips == ()
+    assert [s for s in found.skips if s.what != "Plans"] == []
     assert found.failures == ()
     table = last(found, Tables).find("public", "account")
     assert table is not None
