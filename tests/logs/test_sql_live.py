@@ -142,11 +142,14 @@ def _plans(shop: psycopg.Connection) -> None:
 
 
 def _rename(shop: psycopg.Connection, name: str) -> None:
+    """Write to another file, and wait until the server's settings are this session's too."""
     shop.execute(f"ALTER SYSTEM SET log_filename = '{name}'".encode())
     shop.execute("SELECT pg_reload_conf()")
-    time.sleep(0.3)
-    shop.execute("SELECT 1")
-    time.sleep(0.2)
+    for _ in range(100):
+        time.sleep(0.1)
+        if shop.execute("SHOW log_filename").fetchone() == (name,):
+            break
+    time.sleep(0.3)  # the collector's own turn
 
 
 def told(path: Path, *, literals: bool = False) -> tuple[Partial, SqlLog]:
@@ -229,6 +232,7 @@ def test_counts_are_those_of_pgbadger(server: PostgresServer, folder: Path, tmp_
     """On a log without plans, which it counts beside the statements that they are of."""
     with psycopg.connect(server.dsn(), autocommit=True) as shop:
         shop.execute("ALTER SYSTEM SET log_line_prefix = '%m [%p] %q%u@%d '")
+        _rename(shop, "between.log")  # the last lines with the old prefix stand in this one
         _rename(shop, "peer.log")
         for number in range(40):
             shop.execute(f"SELECT title FROM book WHERE id = {number} /* x */".encode())
