@@ -91,8 +91,8 @@ def test_everything_of_the_report_is_there() -> None:
         assert words in partial, words
 
 
-def served(text: str) -> tuple[HTTPServer, list[str]]:
-    """A server of one page, and the paths that are asked for."""
+def served(text: str, around: str = "") -> tuple[HTTPServer, list[str]]:
+    """A server of one page, and the paths that are asked for; ``around`` is what / gives."""
     asked: list[str] = []
 
     class Page(BaseHTTPRequestHandler):
@@ -101,7 +101,7 @@ def served(text: str) -> tuple[HTTPServer, list[str]]:
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.end_headers()
-            self.wfile.write(text.encode())
+            self.wfile.write((around if self.path == "/" else text).encode())
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its own name
             """Keep quiet."""
@@ -111,15 +111,51 @@ def served(text: str) -> tuple[HTTPServer, list[str]]:
     return server, asked
 
 
+def browser() -> str:
+    """A Chromium; the test is skipped, or fails where it must not be, without one."""
+    program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    if program is None:
+        missing("no Chromium (apt-get install chromium-headless-shell)")
+    return program
+
+
+FRAMES = """<!doctype html><title></title><body><script>
+for (const width of [320, 360, 768, 1400]) {
+  const frame = document.createElement("iframe");
+  frame.style.width = `${width}px`;
+  frame.src = "/report.html";
+  frame.onload = () => {
+    const page = frame.contentDocument.documentElement;
+    document.title += ` ${width}:${page.scrollWidth > page.clientWidth ? "scrolls" : "fits"}`;
+  };
+  document.body.append(frame);
+}
+</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_no_screen_is_too_narrow(sample: Callable[[], Report], tmp_path: Path) -> None:
+    """From a small telephone on the page never scrolls sideways, whatever the names are."""
+    server, _ = served(html(sample(), Style()), FRAMES)
+    command = [browser(), "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}",
+               "--virtual-time-budget=20000", "--dump-dom",
+               f"http://127.0.0.1:{server.server_port}/"]  # fmt: skip
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    finally:
+        server.shutdown()
+        server.server_close()
+    found = re.findall("<title>(.*?)</title>", done.stdout)[0].split()
+    assert sorted(found) == ["1400:fits", "320:fits", "360:fits", "768:fits"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sample", [samples.bottleneck, samples.hostile])
 def test_a_browser_shows_it_without_a_word(sample: Callable[[], Report], tmp_path: Path) -> None:
     """In a real Chromium: one request, nothing on the console, the script has run, a picture."""
-    program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
-    if program is None:
-        missing("no Chromium (apt-get install chromium-headless-shell)")
     server, asked = served(html(sample(), Style()))
-    common = [program, "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
+    common = [browser(), "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
               f"--user-data-dir={tmp_path}"]  # fmt: skip
     url = f"http://127.0.0.1:{server.server_port}/report.html"
     try:
