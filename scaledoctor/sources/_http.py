@@ -164,10 +164,20 @@ def refused(error: Exception) -> Unreachable:
         enable = "name its authority in SSL_CERT_FILE, or use http:// on a private network"
         return Unreachable("tls", f"TLS failed: {words}", "", enable)
     if any(text in words.lower() for text in _DNS):
+        words = "the host name cannot be resolved"
         return Unreachable("dns", words, "", "check the host name in the URL")
+    if _was_refused(error):
+        words = "nothing listens there"
     if isinstance(error, httpx.ProtocolError):
         return Unreachable("protocol", f"what answers does not speak HTTP: {words}")
     enable = "is it running, are host and port right?"
     if cut:
         enable = "is it another protocol there: https:// for http://?"
     return Unreachable("refused", words, "", enable)
+
+
+def _was_refused(error: BaseException | None) -> bool:
+    """Whether the port is closed: httpx keeps the reason of several addresses in the causes."""
+    while error is not None and not isinstance(error, ConnectionRefusedError):
+        error = error.__cause__ or error.__context__
+    return error is not None

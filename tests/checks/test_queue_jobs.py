@@ -2,8 +2,10 @@
 
 import pytest
 
-from scaledoctor.sdk import Kind, Severity, Unavailable
+from scaledoctor.sdk import Kind, Severity, Unavailable, Window
 from scaledoctor.sources.queues import ALL, Queues
+from scaledoctor_checks.queues._flow import flows
+from scaledoctor_checks.queues._words import course
 from scaledoctor_checks.queues.blind_spots import not_all_seen
 from scaledoctor_checks.queues.dead import dead
 from scaledoctor_checks.queues.no_workers import no_workers
@@ -147,3 +149,16 @@ def test_what_no_queue_tells_is_not_ruled_out() -> None:
     assert not list(visibility_timeout(nothing_held))
     for check in (stuck_in_flight, visibility_timeout, prefetch_hoard, no_workers):
         assert not list(check(over(lambda part: {}, seconds=1.0, stuck=0, reserved=0)))
+
+
+@pytest.mark.parametrize(("consumers", "fires"), [(None, True), (3, True), (2, False), (1, False)])
+def test_no_prefetch_hoard_where_nobody_is_busy(consumers: int | None, fires: bool) -> None:
+    """What a killed worker left is in nobody's hands."""
+    window = still(reserved=12, idle=2, consumers=consumers)
+    assert bool(list(prefetch_hoard(window))) is fires
+
+
+def test_one_look_says_nothing_of_rates() -> None:
+    """Neither that it never drains."""
+    (flow,) = flows(Window.of(Queues((queue(ready=430, in_flight=3, slots=3),)), every=1.0))
+    assert course(flow) == "one look tells no rate"

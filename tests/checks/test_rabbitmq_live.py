@@ -56,6 +56,10 @@ FAULTS: dict[str, dict[str, Work]] = {
     },
     "orphan": {"web": publisher("mail", 1, 0.2)},
     "hoard": {"worker_1": consumer("mail", never, prefetch=0)},
+    "greedy": {
+        "batch": consumer("mail", slowly(1.0), prefetch=1000),
+        "clerk": consumer("mail", slowly(0.05), prefetch=1),
+    },
     "loop": {"worker": consumer("mail", requeues, prefetch=1)},
     "slow": {
         "web": publisher("mail", 40, 0.5),
@@ -86,8 +90,8 @@ def declare(broker: Broker) -> None:
                 channel.queue_declare("mail.later", durable=True, arguments=later)
                 for queue in ("mail.dlq", "mail.later", "events"):
                     publish(channel, queue, 20)
-            if fault in ("hoard", "loop"):
-                publish(channel, "mail", 300 if fault == "hoard" else 3, age=300)
+            if fault in ("hoard", "greedy", "loop"):
+                publish(channel, "mail", 3 if fault == "loop" else 300, age=300)
             if fault == "orphan":
                 publish(channel, "mail", 1, age=300)
     short = {"pattern": "^mail$", "definition": {"message-ttl": 600_000}, "priority": 3}
@@ -107,6 +111,7 @@ def reports(broker: Broker) -> dict[str, Report]:
             )
             broker.until(f"queues/{fault}/mail", lambda q: "messages_ready" in q)
         broker.until("queues/hoard/mail", lambda q: q["messages_unacknowledged"] == 300)
+        broker.until("queues/greedy/mail", lambda q: q["messages_unacknowledged"] > 200)
         broker.until("queues/orphan/mail", lambda q: q["messages_ready"] > 0)
         urls = [broker.server.url(fault, fault) for fault in FAULTS]
         found = [t for t in targets({"rabbitmq": urls}, {}) if t.kind == "rabbitmq"]
@@ -145,6 +150,14 @@ def test_healthy_bursts_are_quiet(reports: dict[str, Report]) -> None:
 def test_a_queue_without_consumers(reports: dict[str, Report]) -> None:
     finding = first(reports["orphan"])
     assert (finding.check, finding.subject) == ("queue.no-workers", "rabbitmq mail@orphan")
+
+
+def test_messages_in_the_wrong_hands(reports: dict[str, Report]) -> None:
+    """Two consumers, one of them slow and with all of the messages: the other one is not blamed."""
+    finding = first(reports["greedy"])
+    assert (finding.check, finding.subject) == ("rabbitmq.prefetch-hoard", "rabbitmq mail@greedy")
+    assert finding.summary.startswith("batch holds at least ")
+    assert finding.fixes[0].title == "Hand batch at most 20 messages of mail@greedy at once"
 
 
 def test_a_hoard(reports: dict[str, Report]) -> None:

@@ -9,6 +9,7 @@ from scaledoctor.sdk import Confidence, Kind, Severity, Unavailable, Window
 from scaledoctor.sources.rabbitmq import RabbitPolicies, RabbitPolicy
 from scaledoctor_checks.queues.rabbitmq_consumers import unacked_hoard, unlimited_prefetch
 from scaledoctor_checks.queues.rabbitmq_policies import no_dead_letters, unbounded
+from scaledoctor_checks.queues.rabbitmq_prefetch import prefetch_hoard
 from scaledoctor_checks.queues.rabbitmq_redelivery import requeue_loop
 from tests.checks.queue_facts import only
 from tests.checks.rabbitmq_facts import (
@@ -71,6 +72,54 @@ def test_a_hoard_within_a_limit_may_be_long_jobs() -> None:
     finding = only(found)
     assert (finding.severity, finding.confidence) == (Severity.MEDIUM, Confidence.MEDIUM)
     assert only(unacked_hoard(over({}, **HELD), None)).confidence is Confidence.MEDIUM
+
+
+def test_a_hoard_is_not_laid_at_the_door_of_who_has_no_room_for_it() -> None:
+    both = consumers(consumer(who="quick", prefetch=1), consumer(who="slow", prefetch=1000))
+    finding = only(unacked_hoard(over({}, consumers=2, **HELD), both))
+    assert finding.summary == "slow holds 299 messages of mail and acknowledged none in 10.0 s"
+    assert finding.fixes[0].title.startswith("Let slow acknowledge")
+    assert [e.fact for e in finding.evidence if "prefetch" in e.fact] == ["prefetch of slow"]
+    alike = consumers(consumer(who="a", prefetch=200), consumer(who="b", prefetch=200))
+    finding = only(unacked_hoard(over({}, consumers=2, **HELD), alike))
+    assert finding.summary.startswith("its consumers hold 300 messages of mail and ack")
+    many = consumers(consumer(count=3))
+    finding = only(unacked_hoard(over({}, consumers=3, **HELD), many))
+    assert finding.summary.startswith("the 3 consumers of worker hold 300 messages")
+
+
+GREEDY = consumers(consumer(who="quick", prefetch=1), consumer(who="slow", prefetch=1000))
+SLOW: dict[str, Any] = {"unacked": 101, "delivered": 101, "consumers": 2, "head": 30.0}
+
+
+@pytest.mark.parametrize(
+    ("grown_by", "changes", "fires"),
+    [
+        ({"acked": 90}, {}, True),
+        ({"acked": 90}, {"unacked": 100}, False),  # of which the other one may hold one
+        ({"acked": 90}, {"head": 29.0}, False),
+        ({"acked": 90}, {"ready": 101}, False),  # then everybody sees the backlog
+        ({"acked": 33}, {"head": None}, True),
+        ({"acked": 34}, {"head": None}, False),
+        ({"acked": 0}, {}, False),  # that is unacked-hoard
+    ],
+)
+def test_prefetch_hoard(grown_by: dict[str, int], changes: dict[str, Any], fires: bool) -> None:
+    assert bool(list(prefetch_hoard(over(grown_by, **SLOW | changes), GREEDY))) is fires
+
+
+def test_no_prefetch_hoard_without_idle_hands_or_with_a_sound_prefetch() -> None:
+    window = over({"acked": 90}, **SLOW)
+    assert not list(prefetch_hoard(window, consumers(consumer(prefetch=1000))))
+    assert not list(prefetch_hoard(window, consumers(consumer(prefetch=60, count=2))))
+    assert not list(prefetch_hoard(window, consumers(consumer(prefetch=20, count=9))))
+    finding = only(prefetch_hoard(window, GREEDY))
+    assert finding.summary == (
+        "slow holds at least 100 messages of mail, which wait 30.0 s and more in its hands; the "
+        "queue itself looks empty"
+    )
+    assert finding.fixes[0].title == "Hand slow at most 20 messages of mail at once"
+    assert finding.explains == {"queue.workers:rabbitmq mail": pytest.approx(0.99, abs=0.01)}
 
 
 @pytest.mark.parametrize("run", [
@@ -144,19 +193,32 @@ def test_a_loop_on_a_quorum_queue_gets_a_delivery_limit() -> None:
     assert fixes_of_loop(None, kind="quorum", rules=kept) == ()
 
 
+def test_a_loop_on_a_classic_queue_ends_in_the_consumer_and_keeps_what_it_rejects() -> None:
+    (fix,) = fixes_of_loop(None)
+    assert fix.title == (
+        "Reject what mail's consumers cannot process, instead of requeueing it: first a place for "
+        "it"
+    )
+    assert [c.split()[0] for c in fix.commands[:2]] == ["curl", "rabbitmqctl"]
+    assert all(line.startswith("# ") for line in fix.commands[2:])
+    assert "# channel.basic_nack(tag, requeue=False)   # Python, pika" in fix.commands
+    (known,) = fixes_of_loop(None, rules=rules(dead_letters="dlx"))
+    assert known.commands[0].startswith("channel.basic_nack")
+
+
 def test_a_new_policy_repeats_the_old_one() -> None:
     """Only the policy of the highest priority holds for a queue."""
     old = RabbitPolicy("shop", "short", ".*", "queues", 7, '{"message-ttl": 60000}')
-    fix, _ = fixes_of_loop(RabbitPolicies((old,)), vhost="shop", name="a.b c", policy="short")
-    assert fix.commands == (
+    (fix,) = fixes_of_loop(RabbitPolicies((old,)), vhost="shop", name="a.b c", policy="short")
+    assert fix.commands[:2] == (
         "curl -u ADMINISTRATOR -X PUT -H 'Content-Type: application/json' "
         "-d '{\"durable\": true}' http://localhost:15672/api/queues/shop/a.b%20c.dlq",
         "rabbitmqctl set_policy -p shop --apply-to queues --priority 8 scaledoctor-a.b-c "
         '\'^a\\.b\\ c$\' \'{"dead-letter-exchange": "", "dead-letter-routing-key": '
         '"a.b c.dlq", "message-ttl": 60000}\'',
     )
-    assert fix.undo == "rabbitmqctl clear_policy -p shop scaledoctor-a.b-c"
-    unread, _ = fixes_of_loop(None, policy="short")
+    assert fix.undo == "rabbitmqctl clear_policy -p shop scaledoctor-a.b-c  # and requeue=True"
+    (unread,) = fixes_of_loop(None, policy="short")
     assert unread.risk.startswith("it takes the place of the policy short")
 
 

@@ -88,7 +88,7 @@ def _finding(door: _Door, lost: float, full: float, rate: float, critical: float
         ),
         severity=Severity.CRITICAL if lost >= critical else Severity.HIGH,
         evidence=(
-            Evidence("its queue was full", door.full, "share of looks", full, SOURCE),
+            Evidence("looks that found its queue full", door.full, "share", full, SOURCE),
             Evidence("waiting", float(one.queue), "connections", float(one.backlog), SOURCE),
             Evidence("dropped at the door, all sockets", lost, "per second", rate,
                      "/proc/net/netstat"),

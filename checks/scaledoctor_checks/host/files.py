@@ -80,7 +80,7 @@ def _process(use: FileUse, warn: float, critical: float) -> Finding:
         summary=f"{use.label} (pid {use.pid}) has {use.used:,} of {use.limit:,} files open",
         severity=Severity.CRITICAL if live else Severity.MEDIUM,
         evidence=(
-            Evidence("open", share, "share of its limit", warn, SOURCE),
+            Evidence("open, of its limit", share, "share", warn, SOURCE),
             Evidence("files and sockets", float(use.used), f"of {use.limit}", source=SOURCE),
         ),
         fixes=(

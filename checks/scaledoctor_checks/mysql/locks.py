@@ -96,7 +96,7 @@ def _finding(
         confidence=Confidence.MEDIUM if root.by_name else Confidence.HIGH,
         evidence=(
             Evidence("waiting threads, mean", mean, "threads", mean_blocked, SOURCE),
-            Evidence("share of all waiting", found.share(root), source=SOURCE),
+            Evidence("share of all waiting", found.share(root), "share", source=SOURCE),
             Evidence("its transaction is open for", root.age, "s", source=SOURCE),
             Evidence("rows it has changed", float(root.changed), "rows", source=SOURCE),
             Evidence("who waits", root.victim_labels, source=SOURCE),

@@ -27,9 +27,12 @@ def rates(flow: Flow) -> str:
     return f"{flow.arrival:.1f}/s come, {flow.service:.1f}/s are done"
 
 
-def drain(flow: Flow) -> str:
-    """When it is empty if all goes on like this."""
-    return "never drains" if flow.drains == inf else f"drains in {duration(flow.drains)}"
+def course(flow: Flow) -> str:
+    """What comes and goes, and when it is empty if all goes on like this."""
+    if flow.seconds <= 0:
+        return "one look tells no rate"
+    drain = "never drains" if flow.drains == inf else f"drains in {duration(flow.drains)}"
+    return f"{rates(flow)}: {drain}"
 
 
 def bare(queue: Queue) -> str:

@@ -15,7 +15,7 @@ from scaledoctor.sdk import (
 from scaledoctor.sources.queues import Queues
 from scaledoctor_checks.postgres._words import duration
 from scaledoctor_checks.queues._flow import Flow, flows
-from scaledoctor_checks.queues._words import SOURCE, depth, drain, rates, resume, start
+from scaledoctor_checks.queues._words import SOURCE, course, depth, rates, resume, start
 
 
 @check("queue.latency", step=Step.OFFLOAD)
@@ -106,7 +106,7 @@ def _summary(flow: Flow) -> str:
         return f"{waits}: it is paused"
     if flow.idle:
         return f"{waits}, while {flow.busy:.1f} of {queue.slots} slots are used: more do not help"
-    return f"{waits}; {rates(flow)}: {drain(flow)}"
+    return f"{waits}; {course(flow)}"
 
 
 def _fix(flow: Flow) -> Fix:

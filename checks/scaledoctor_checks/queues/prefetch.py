@@ -16,8 +16,9 @@ def prefetch_hoard(
 
     Why: the jobs wait behind a long one in one worker's hands; no queue length shows them.
     How measured: in ``readings`` of all readings nothing waits in the queue, a worker has nothing
-    to do, and at least ``least`` jobs are handed out and not begun: Celery's default of four for
-    each slot (worker_prefetch_multiplier), less the one that may be running.
+    to do while another one has, and at least ``least`` jobs are handed out and not begun:
+    Celery's default of four for each slot (worker_prefetch_multiplier), less the one that may be
+    running.
     Fix: hand out one job at a time.
     When to ignore: many very short jobs, where fetching costs more than working.
     References: Celery, Optimizing: Prefetch Limits; Dramatiq, worker prefetch.
@@ -29,7 +30,7 @@ def prefetch_hoard(
     for flow in found:
         hoards = [
             q for q in flow.readings
-            if not q.ready and (q.idle or 0) >= 1 and (q.reserved or 0) >= least
+            if not q.ready and _some_idle(q) and (q.reserved or 0) >= least
         ]  # fmt: skip
         if not hoards or len(hoards) < readings * len(flow.readings):
             continue
@@ -50,6 +51,12 @@ def prefetch_hoard(
             fixes=(_fix(queue),),
             impact=min(1.0, idle / workers) * len(hoards) / len(flow.readings),
         )
+
+
+def _some_idle(queue: Queue) -> bool:
+    """Where all are idle, what is held is in nobody's hands: it was left by a worker that ended."""
+    idle = queue.idle or 0
+    return idle >= 1 and (queue.consumers is None or idle < queue.consumers)
 
 
 _SETTINGS = {

@@ -1,6 +1,8 @@
 """Messages that consumers hold and do not acknowledge."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import inf
 from shlex import quote
 
 from scaledoctor.sdk import (
@@ -67,10 +69,11 @@ def unacked_hoard(
     every = sum((q.ready or 0) + (q.unacked or 0) for q in window.last.queues)
     for queue in found:
         mine = consumers.of(queue.queue) if consumers else ()
-        free = any(c.prefetch == 0 and c.acks for c in mine)
+        hands = holder(queue.queue.unacked or 0, mine)
+        free = any(c.prefetch == 0 for c in hands.consumers)
         yield Finding(
             subject=f"rabbitmq {queue.queue.label}",
-            summary=_summary(queue, mine, free=free),
+            summary=_summary(queue, hands, free=free),
             severity=Severity.HIGH if free else Severity.MEDIUM,
             confidence=Confidence.HIGH if free else Confidence.MEDIUM,
             evidence=(
@@ -80,11 +83,11 @@ def unacked_hoard(
                          0.0, SOURCE),
                 Evidence("consumers", float(queue.queue.consumers or 0), "consumers",
                          source=SOURCE),
-                *_prefetch(mine),
+                *prefetches(hands.consumers),
                 *((Evidence("age of the first message", queue.queue.head, "s", young, SOURCE),)
                   if queue.queue.head is not None else ()),
             ),
-            fixes=(acknowledge(queue.queue, mine), limit(queue.queue, mine)),
+            fixes=(acknowledge(queue.queue, hands), limit(queue.queue, hands)),
             explains={queue.key: 1.0},
             impact=(queue.queue.unacked or 0) / max(1, every),
         )  # fmt: skip
@@ -99,22 +102,58 @@ def _hoards(queue: Grown, least: int = LEAST, each: int = EACH, young: float = Y
     return queue.least_unacked >= max(least, each * consumers) and not fresh
 
 
-def _summary(queue: Grown, mine: Sequence[RabbitConsumer], *, free: bool) -> str:
-    who = mine[0].who if mine else "its consumers"
-    head = f"{who} holds {messages(queue.queue.unacked or 0)} of {queue.queue.label}"
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """Who can hold what a queue handed out; at least ``least`` messages of it are theirs."""
+
+    consumers: Sequence[RabbitConsumer]
+    least: int
+
+    @property
+    def who(self) -> str:
+        """One name, or that they are several."""
+        names = sorted({c.who for c in self.consumers})
+        return names[0] if len(names) == 1 else "its consumers"
+
+    @property
+    def holds(self) -> str:
+        """With its verb."""
+        count = sum(c.count for c in self.consumers)
+        many = f"the {count} consumers of " if len(self.consumers) == 1 and count > 1 else ""
+        return f"{many}{self.who} {'holds' if count == 1 else 'hold'}"
+
+
+def holder(unacked: int, mine: Sequence[RabbitConsumer]) -> Hands:
+    """The consumer that must hold half of the messages or more, else all that acknowledge.
+
+    The broker does not tell who holds how many; nobody holds more than its prefetch.
+    """
+    acking = [c for c in mine if c.acks]
+    room = {c: c.count * c.prefetch if c.prefetch else inf for c in acking}
+    most = max(acking, key=lambda c: room[c], default=None)
+    others = sum(room[c] for c in acking if c is not most)
+    least = int(unacked - min(unacked, others))
+    if most is not None and 2 * least >= unacked:
+        return Hands((most,), least)
+    return Hands(acking, unacked)
+
+
+def _summary(queue: Grown, hands: Hands, *, free: bool) -> str:
+    head = f"{hands.holds} {messages(hands.least)} of {queue.queue.label}"
     tail = f"and acknowledged none in {duration(queue.seconds)}"
     return f"{head} {tail}" + ("; it has no prefetch limit" if free else "")
 
 
-def _prefetch(mine: Sequence[RabbitConsumer]) -> Iterator[Evidence]:
-    for consumer in mine[:3]:
+def prefetches(consumers: Sequence[RabbitConsumer]) -> Iterator[Evidence]:
+    """How many messages each may hold, of the first three."""
+    for consumer in consumers[:3]:
         limit_ = float(consumer.prefetch) if consumer.prefetch else "no limit"
         yield Evidence(f"prefetch of {consumer.who}", limit_, "messages", source=CONSUMERS)
 
 
-def acknowledge(queue: RabbitQueue, mine: Sequence[RabbitConsumer]) -> Fix:
+def acknowledge(queue: RabbitQueue, hands: Hands) -> Fix:
     """Acknowledge, and get back what is held."""
-    who = mine[0].who if mine else "the consumer"
+    who = hands.who
     return Fix(
         f"Let {who} acknowledge each message of {queue.label} once it is done",
         (
@@ -130,11 +169,10 @@ def acknowledge(queue: RabbitQueue, mine: Sequence[RabbitConsumer]) -> Fix:
     )
 
 
-def limit(queue: RabbitQueue, mine: Sequence[RabbitConsumer]) -> Fix:
+def limit(queue: RabbitQueue, hands: Hands) -> Fix:
     """A prefetch, in code; for all new channels of the broker where the code cannot be changed."""
-    who = mine[0].who if mine else "the consumers"
     return Fix(
-        f"Hand {who} at most {PREFETCH} messages of {queue.label} at once",
+        f"Hand {hands.who} at most {PREFETCH} messages of {queue.label} at once",
         (
             f"channel.basic_qos(prefetch_count={PREFETCH})   # Python, pika: before basic_consume",
             f"channel.prefetch({PREFETCH})                   // Node.js, amqplib",
@@ -194,6 +232,6 @@ def unlimited_prefetch(
                 Evidence("unacknowledged", float(queue.unacked or 0), "messages", float(held),
                          SOURCE),
             ),
-            fixes=(limit(queue, mine),),
+            fixes=(limit(queue, Hands(mine, queue.unacked or 0)),),
             kind=Kind.RISK,
         )  # fmt: skip

@@ -1,6 +1,7 @@
 """Messages that come back again and again."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from scaledoctor.sdk import Evidence, Finding, Fix, Severity, Step, Window, check
 from scaledoctor.sources.rabbitmq import RabbitPolicies, RabbitQueue, RabbitQueues
@@ -64,23 +65,41 @@ def _part(queue: Grown, rate: float) -> float:
 
 
 def _fixes(queue: RabbitQueue, policies: RabbitPolicies | None) -> Iterator[Fix]:
-    quorum = queue.kind == "quorum"
-    if quorum and queue.rules.delivery_limit is None:
-        yield dead_letter_policy([queue], policies, **{"delivery-limit": LIMIT})
-    elif queue.rules.dead_letters is None:
-        yield dead_letter_policy([queue], policies)
-    if not quorum:
-        yield Fix(
-            f"Reject what {queue.label}'s consumers cannot process, instead of requeueing it",
-            (
-                "channel.basic_nack(tag, requeue=False)   # Python, pika",
-                "channel.nack(message, false, false)      // Node.js, amqplib",
-                "channel.basicNack(tag, false, false);    // Java",
-                "spring.rabbitmq.listener.simple.default-requeue-rejected=false",
-                f"# a quorum queue counts by itself: x-queue-type quorum, delivery-limit {LIMIT}",
-            ),
-            "text",
-            risk="without a dead-letter exchange a rejected message is gone: see the policy first",
-            verify="scaledoctor scan again: no redeliveries",
-            undo="requeue=True",
-        )
+    if queue.kind == "quorum":
+        if queue.rules.delivery_limit is None:
+            yield dead_letter_policy([queue], policies, **{"delivery-limit": LIMIT})
+        elif queue.rules.dead_letters is None:
+            yield dead_letter_policy([queue], policies)
+        return
+    reject = Fix(
+        f"Reject what {queue.label}'s consumers cannot process, instead of requeueing it",
+        (
+            "channel.basic_nack(tag, requeue=False)   # Python, pika",
+            "channel.nack(message, false, false)      // Node.js, amqplib",
+            "channel.basicNack(tag, false, false);    // Java",
+            "spring.rabbitmq.listener.simple.default-requeue-rejected=false",
+            f"# a quorum queue counts by itself: x-queue-type quorum, delivery-limit {LIMIT}",
+        ),
+        "text",
+        risk="what is rejected is worked on no more until somebody reads it there",
+        verify="scaledoctor scan again: no redeliveries",
+        undo="requeue=True",
+    )
+    if queue.rules.dead_letters is not None:
+        yield reject
+        return
+    # Without a place for it a rejected message is gone; the place alone ends no loop.
+    place = dead_letter_policy([queue], policies)
+    yield replace(
+        reject,
+        title=f"{reject.title}: first a place for it",
+        commands=(
+            *place.commands,
+            "# and then in the consumer:",
+            *(f"# {line.removeprefix('# ')}" for line in reject.commands),
+        ),
+        language="shell",
+        risk=place.risk,
+        verify=place.verify,
+        undo=f"{place.undo}  # and requeue=True",
+    )

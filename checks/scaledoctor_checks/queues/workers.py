@@ -12,7 +12,7 @@ from scaledoctor_checks.postgres._words import duration
 from scaledoctor_checks.queues._behind import Database
 from scaledoctor_checks.queues._database import held
 from scaledoctor_checks.queues._flow import Flow, flows
-from scaledoctor_checks.queues._words import depth, drain, rates
+from scaledoctor_checks.queues._words import course, depth
 
 
 @resource("queue.workers", step=Step.OFFLOAD)
@@ -81,4 +81,4 @@ def _detail(flow: Flow, used: float, limit: float, unit: str) -> str:
         return f"{depth(flow.queue)} wait and nobody takes them"
     wait = f", {duration(flow.wait)} for a new one" if flow.wait is not None else ""
     full = f"{used:.1f} of {limit:.0f} {unit}; " if unit == "slots" else ""
-    return f"{full}{depth(flow.queue)} wait{wait}; {rates(flow)}: {drain(flow)}"
+    return f"{full}{depth(flow.queue)} wait{wait}; {course(flow)}"

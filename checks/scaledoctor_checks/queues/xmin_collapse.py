@@ -153,7 +153,7 @@ def _evidence(case: _Case, least: int) -> Iterator[Evidence]:
 
 def _fixes(table: QueueTable, holder: _Holder) -> Iterator[Fix]:
     yield Fix(
-        f"End {holder.words}",
+        f"End {holder.words.rstrip(',')}",
         (holder.command, f"VACUUM (VERBOSE) {table.quoted};"),
         risk="its uncommitted work, or the standby's place in the log, is lost",
         verify=f"SELECT n_dead_tup FROM pg_stat_user_tables WHERE relid = "
