@@ -36,6 +36,8 @@ _ALL_COLUMNS = re.compile(r"(?:\bselect|[.,])\s*\*", re.I)
 
 NONE = LookUp(Relation.UNKNOWN)
 
+_VALUES = ("param_ref", "a_const")
+
 
 def look_up(sql: str, parameter: int = 0) -> LookUp:
     """Read a SELECT whose ``column = $parameter`` varies; 0 takes the first one there is.
@@ -151,10 +153,13 @@ def _batched(tree: Any, select: Any, expression: Any, column: Any, relation: Rel
     import postgast
     from postgast import pg_query_pb2
 
-    if select.HasField("limit_count"):
+    if _per_row(tree, select):
+        return ""
+    if select.HasField("limit_count") or select.HasField("limit_offset"):
         if relation is not Relation.BELONGS_TO:
-            return ""  # the first rows of each need a LATERAL join, which needs the parent
+            return ""  # some rows of each need a LATERAL join, which needs the parent
         select.ClearField("limit_count")
+        select.ClearField("limit_offset")
         select.limit_option = pg_query_pb2.LimitOption.Value("LIMIT_OPTION_DEFAULT")
     if expression.rexpr.HasField("column_ref"):
         flipped = pg_query_pb2.Node()
@@ -171,6 +176,23 @@ def _batched(tree: Any, select: Any, expression: Any, column: Any, relation: Rel
         text: str = postgast.deparse(tree)
         return text if only_statement(text) is not None else ""
     return ""
+
+
+def _per_row(tree: Any, select: Any) -> bool:
+    """Whether it picks, numbers or sorts rows in a way that means another thing for all at once.
+
+    A column by its number is a masked value in a template, and another column once one is added.
+    """
+    import postgast
+    from postgast import pg_query_pb2
+
+    sorts: Any = [item.sort_by.node for item in select.sort_clause]
+    windows: Any = postgast.find_nodes(tree, pg_query_pb2.WindowDef)
+    return (
+        any(item.ByteSize() for item in select.distinct_clause)
+        or any(node.WhichOneof("node") in _VALUES for node in (*sorts, *select.group_clause))
+        or next(iter(windows), None) is not None
+    )
 
 
 def _selects(select: Any, name: str) -> bool:

@@ -77,7 +77,7 @@ def _outline(kind: str, statement: Any, text: str) -> Outline:
     tables = [item.WhichOneof("node") for item in statement.from_clause]
     return Outline(
         Does.READ,
-        many=grouped or not aggregates(statement),
+        many=grouped or not (aggregates(statement) or _one_by_itself(statement)),
         plain=tables == ["range_var"] and not grouped,
     )
 
@@ -92,10 +92,16 @@ def _transaction(statement: Any) -> Outline:
 
 
 def _reads(statement: Any) -> bool:
-    """Whether it reads a table; a UNION does by its arms."""
+    """Whether it reads a table; a UNION by its arms, SELECT EXISTS (...) by what it selects."""
     if statement.HasField("larg"):
         return _reads(statement.larg) or _reads(statement.rarg)
-    return bool(statement.from_clause)
+    targets = (item.res_target.val for item in statement.target_list)
+    return bool(statement.from_clause) or any(t.HasField("sub_link") for t in targets)
+
+
+def _one_by_itself(statement: Any) -> bool:
+    """Whether it has no FROM and no arms: SELECT EXISTS (...)."""
+    return not statement.from_clause and not statement.HasField("larg")
 
 
 def _one_row(kind: str, statement: Any) -> bool:

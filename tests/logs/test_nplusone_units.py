@@ -163,6 +163,21 @@ def test_times_of_whole_seconds_tell_no_gap(begin: bool, grade: Grade) -> None:
     assert told.found[0].grade == grade
 
 
+@pytest.mark.parametrize("seconds", [0.0001, None])
+def test_no_more_is_saved_than_was_spent(seconds: float | None) -> None:
+    """Where clocks are coarse, gaps sum up to less than their median says."""
+    stream = Stream().run(ORDERS)
+    stream.run(*(CUSTOMER.format(n) for n in range(20)), gap=-0.00005, seconds=seconds)
+    (one,) = repeated(stream.runs(), Redactor(), live=False).found
+    assert one.saved <= one.held
+
+
+def test_exists_is_a_look_up() -> None:
+    """A SELECT that has no FROM of its own."""
+    stream = Stream().page(8, child="SELECT EXISTS (SELECT 1 FROM line WHERE order_id = {})")
+    assert (only(stream).calls, only(stream).parent) == (8, PARENT)
+
+
 def eager(s: Stream) -> None:
     """The list and one look-up of all its rows."""
     s.run(ORDERS, "SELECT * FROM customer WHERE id IN (1, 2, 3, 4, 5, 6)")

@@ -49,6 +49,28 @@ def test_the_value_that_varies_is_the_one_to_batch() -> None:
     assert found.batched.endswith("shop_id = $1 AND author_id = ANY($2)")
 
 
+def test_the_first_row_of_a_key_is_its_only_one() -> None:
+    """Prisma's look-up by a key has both LIMIT and OFFSET."""
+    found = look_up("SELECT * FROM book WHERE id = $1 LIMIT $2 OFFSET $3")
+    assert found.batched == "SELECT * FROM book WHERE id = ANY($1)"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["SELECT title FROM book WHERE author_id = $1 OFFSET $2",
+     "SELECT DISTINCT ON (shop) title FROM book WHERE author_id = $1 ORDER BY shop",
+     "SELECT title, row_number() OVER (ORDER BY id) FROM book WHERE author_id = $1",
+     "SELECT rank() OVER w FROM book WHERE author_id = $1 WINDOW w AS (ORDER BY id)",
+     "SELECT title FROM book WHERE author_id = $1 ORDER BY $2 DESC",
+     "SELECT title FROM book WHERE author_id = $1 ORDER BY 1",
+     "SELECT title, count(*) FROM book WHERE author_id = $1 GROUP BY $2"],
+)  # fmt: skip
+def test_what_would_mean_another_thing_for_all_is_not_batched(sql: str) -> None:
+    """The first of each, the number of each, a column by its number."""
+    found = look_up(sql)
+    assert (found.table, found.column, found.batched) == ("book", "author_id", "")
+
+
 @pytest.mark.parametrize(
     "sql",
     ["SELECT * FROM book WHERE id > $1", "SELECT * FROM book", "UPDATE book SET a = 1 WHERE id = 2",
@@ -105,6 +127,7 @@ def test_names_say_what_belongs_together() -> None:
      (b"SELECT ?", Role.OTHER), (b"SELECT * FROM pg_catalog.pg_class", Role.OTHER),
      (b"SELECT * FROM pgbench_accounts", Role.READ), (b"SELECT * FROM a FOR UPDATE", Role.READ),
      (b"SELECT a FROM b WHERE c = ANY(?) AND d > ? - INTERVAL ?", Role.READ),
+     (b"SELECT EXISTS (SELECT ? FROM a WHERE b = ?)", Role.READ),
      (b"INSERT INTO a SELECT * FROM b", Role.OTHER), (b"INSERT INTO a VALUES (?+)", Role.WRITE),
      (b"UPDATE a SET b = ?", Role.OTHER), (b"DELETE FROM a WHERE id = ?", Role.WRITE),
      (b"(other statements)", Role.OTHER), (b"\xff\xfe", Role.OTHER)],
@@ -117,6 +140,8 @@ def test_what_a_template_does(name: bytes, role: Role) -> None:
 def test_a_parent_gives_several_rows() -> None:
     """Aggregates without GROUP BY give one."""
     assert not shape(b"SELECT count(*), coalesce(max(a), ?) FROM b").many
+    assert not shape(b"SELECT EXISTS (SELECT ? FROM a WHERE b = ?)").many
+    assert shape(b"SELECT a FROM b UNION SELECT c FROM d").many
     assert shape(b"SELECT count(*) FROM b GROUP BY c").many
     assert shape(b"SELECT count(*) OVER () FROM b").many
     assert numbered(b"a = ? AND b IN (?+)") == "a = $1 AND b IN ($2)"

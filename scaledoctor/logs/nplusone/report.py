@@ -111,6 +111,8 @@ def _repeated(one: Found, runs: Runs, redactor: Redactor) -> Repeated:
     median, cap = _gap(one.gaps, 0.5), max(NEAREST, _gap(one.gaps, 0.05))
     seconds = one.micros / 1e6
     trips = one.calls - one.requests
+    waited = _waited(one, cap)
+    saved = trips * min(median, cap) + seconds * trips / one.calls
     examples = [value for _, values in one.examples for value in values][:3]
     return Repeated(
         pattern=one.pattern,
@@ -123,9 +125,9 @@ def _repeated(one: Found, runs: Runs, redactor: Redactor) -> Repeated:
         p95=_spread(one.spread, 0.95),
         most=max(one.spread),
         seconds=seconds,
-        waited=_waited(one, cap),
+        waited=waited,
         gap=median,
-        saved=trips * min(median, cap) + seconds * trips / one.calls,
+        saved=min(saved, seconds + waited),  # where clocks are coarse the gaps' sum is less
         grade=_grade(one, runs.orphaned),
         sure=2 * one.sure >= one.requests,
         constant=2 * one.constant >= one.requests,
