@@ -62,11 +62,15 @@ class Unread:
 @fact
 @dataclass(frozen=True, slots=True)
 class Queues:
-    """The queues of one target at one moment; ``complete`` False when the look was cut short."""
+    """The queues of one target at one moment; ``complete`` False when the look was cut short.
+
+    ``misnamed`` were asked for by name and are no queue, or not there.
+    """
 
     queues: tuple[Queue, ...]
     complete: bool = True
     unread: tuple[Unread, ...] = ()
+    misnamed: tuple[Unread, ...] = ()
 
     def find(self, system: str, name: str) -> Queue | None:
         """The queue of that system and name."""

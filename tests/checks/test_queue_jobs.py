@@ -3,10 +3,10 @@
 import pytest
 
 from scaledoctor.sdk import Kind, Severity, Unavailable, Window
-from scaledoctor.sources.queues import ALL, Queues
+from scaledoctor.sources.queues import ALL, Queues, Unread
 from scaledoctor_checks.queues._flow import flows
 from scaledoctor_checks.queues._words import course
-from scaledoctor_checks.queues.blind_spots import not_all_seen
+from scaledoctor_checks.queues.blind_spots import name_unknown, not_all_seen
 from scaledoctor_checks.queues.dead import dead
 from scaledoctor_checks.queues.no_workers import no_workers
 from scaledoctor_checks.queues.prefetch import prefetch_hoard
@@ -162,3 +162,25 @@ def test_one_look_says_nothing_of_rates() -> None:
     """Neither that it never drains."""
     (flow,) = flows(Window.of(Queues((queue(ready=430, in_flight=3, slots=3),)), every=1.0))
     assert course(flow) == "one look tells no rate"
+
+
+@pytest.mark.parametrize(
+    ("reason", "severity"),
+    [("it is a hash, no list, set, sorted set or stream", "LOW"),
+     ("there is no such key now: it is empty", "INFO")],
+)  # fmt: skip
+def test_a_name_that_is_no_queue(reason: str, severity: str) -> None:
+    assert not list(name_unknown(Queues((queue(),))))
+    wrong = Unread("mial", reason, "redis-cli -n 0 TYPE mial")
+    finding = only(name_unknown(Queues((queue(),), misnamed=(wrong,))))
+    assert finding.severity.name == severity
+    assert finding.kind is Kind.BLIND_SPOT
+    assert finding.summary == f"--queue mial: {reason}"
+    assert finding.fixes[0].commands[0] == "redis-cli -n 0 TYPE mial"
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "no queue was"), (1, "1 queue was"),
+                                              (2, "2 queues were")])  # fmt: skip
+def test_how_many_were_found(count: int, words: str) -> None:
+    finding = only(not_all_seen(Queues(tuple(queue() for _ in range(count)), complete=False)))
+    assert finding.summary == f"{words} found before the look at the keys ended early"

@@ -108,6 +108,21 @@ def test_lists_that_the_user_names(r: Any, url: str) -> None:
     }
 
 
+def test_a_name_that_is_no_queue_is_told(r: Any, url: str) -> None:
+    """Of the wrong type, or not there; a stream is read without being named."""
+    r.rpush("to do", 1)
+    r.set("counter", 1)
+    r.hset("profile", "a", 1)
+    r.xadd("events", {"a": 1})
+    names = ["to do", "counter", "profile", "events", "mistyped"]
+    told = {one.name: one for one in readings(record(url, queues=names))[-1].misnamed}
+    assert sorted(told) == ["counter", "mistyped", "profile"]
+    assert told["counter"].reason == "it is a string, no list, set, sorted set or stream"
+    assert told["profile"].reason.startswith("it is a hash")
+    assert told["mistyped"].reason.startswith("there is no such key now")
+    assert told["mistyped"].enable == "redis-cli -n 0 TYPE mistyped"
+
+
 def test_a_queue_in_another_database_says_so(r: Any, redis_server: object) -> None:
     """Without a number in the URL all databases with keys are looked at."""
     port = r.connection_pool.connection_kwargs["port"]

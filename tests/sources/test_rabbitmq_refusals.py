@@ -55,7 +55,7 @@ WANTED = {
     "forbidden": (False, "auth", "wrong user or password", "put user:password@"),
     "cut": (False, "protocol", "what answers does not speak HTTP", ""),
     "silent": (False, "timeout", "no answer within 3 s", ""),
-    "closed": (False, "refused", "nothing listens there", "is it running, are host and port right?"),
+    "closed": (False, "refused", "nothing listens there", "is it running"),
     "unknown": (False, "dns", "the host name cannot be resolved", "check the host name in the URL"),
 }  # fmt: skip
 

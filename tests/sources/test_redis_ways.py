@@ -171,6 +171,13 @@ def test_one_node_of_a_cluster_alone_says_so() -> None:
         assert any("one node of a cluster" in s.reason for s in found.skips)
 
 
+def test_a_server_that_is_no_sentinel() -> None:
+    with needs_servers(), redis() as server:
+        (found,) = look(f"redis+sentinel://127.0.0.1:{server.port}/shop").records
+    assert (found.reach.category, found.reach.message) == ("sentinel", "this is no Sentinel")
+    assert "redis://host:6379" in found.reach.enable
+
+
 def test_a_sentinel_names_its_master(tmp_path: Path) -> None:
     """By the master's name; without one, and with a wrong one, it says what to write."""
     with needs_servers(), redis() as server:

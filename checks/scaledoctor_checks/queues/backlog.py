@@ -100,7 +100,8 @@ def _summary(flow: Flow, database: Database, starved: dict[str, float]) -> str:
         )
     if flow.needed is not None:
         return f"{head}; it needs {flow.needed} workers, {flow.slots} are at work"
-    return f"{head}; its workers do not keep up"
+    none = flow.service == 0
+    return f"{head}; its workers {'do none of them: are they alive?' if none else 'do not keep up'}"
 
 
 def _evidence(flow: Flow, database: Database) -> Iterator[Evidence]:

@@ -28,12 +28,49 @@ def not_all_seen(queues: Queues, /) -> Iterator[Finding]:
     what = "the look at the keys ended early" if keys else "it was enough: there are more"
     yield Finding(
         subject="queues",
-        summary=f"{len(queues.queues)} queues were found before {what}",
+        summary=f"{_found(len(queues.queues))} found before {what}",
         severity=Severity.LOW,
         evidence=(Evidence("queues found", float(len(queues.queues)), "queues"),),
         fixes=(_keys() if keys else _tables(),),
         kind=Kind.BLIND_SPOT,
     )
+
+
+@check("queue.name-unknown", step=Step.IDENTIFY)
+def name_unknown(queues: Queues, /) -> Iterator[Finding]:
+    """A key that was named as a queue is not there, or is no queue.
+
+    Why: a mistyped name looks like a queue that is always empty.
+    How measured: TYPE of each key that ``--queue`` names, in every database that is looked at, at
+    the last reading. Redis keeps no empty list, so that a key that is not there may be a queue
+    without jobs: that is told as information alone.
+    Fix: the name and the database as the workers have them.
+    When to ignore: the queue is empty now.
+    References: Redis, TYPE; Redis data types, "Automatic creation and removal of keys".
+    """
+    for one in queues.misnamed:
+        absent = one.reason.startswith("there is no such key")
+        yield Finding(
+            subject=one.name,
+            summary=f"--queue {one.name}: {one.reason}",
+            severity=Severity.INFO if absent else Severity.LOW,
+            evidence=(Evidence("why", one.reason, source="TYPE"),),
+            fixes=(
+                Fix(
+                    f"See what {one.name} is",
+                    (one.enable, "redis-cli INFO keyspace  # the databases that have keys"),
+                    "shell",
+                    risk="none: looking only",
+                    verify="scaledoctor scan again: this line is gone",
+                    undo="none needed",
+                ),
+            ),
+            kind=Kind.BLIND_SPOT,
+        )
+
+
+def _found(count: int) -> str:
+    return "no queue was" if not count else "1 queue was" if count == 1 else f"{count} queues were"
 
 
 def _keys() -> Fix:

@@ -90,6 +90,12 @@ _REFUSALS: tuple[tuple[str, str, str, str], ...] = (
         "is it the port of Redis (6379 by default)?",
     ),
     (
+        r"unknown command '?SENTINEL",
+        "sentinel",
+        "this is no Sentinel",
+        "redis://host:6379 for the server itself, or the Sentinel's port (26379 by default)",
+    ),
+    (
         r"[Tt]imeout|timed out",
         "timeout",
         f"accepts but does not answer within {SECONDS:g} s",

@@ -16,14 +16,15 @@ async def redis_queues(redis: RedisSession) -> Queues:
     if "plans" not in redis.memory:
         redis.memory["plans"] = await detect(redis)
     plans, complete = redis.memory["plans"]
-    found = [queue for plan in plans for queue in await _read(plan, first=plan is plans[0])]
-    return Queues(tuple(found), complete)
+    named = [(plan.db, await _lists.kinds(plan.db, plan.named)) for plan in plans if plan.named]
+    found = [queue for plan in plans for queue in await _read(plan)]
+    for place, (db, kinds) in enumerate(named):
+        found += await _lists.read(db, kinds, missing=not place)
+    return Queues(tuple(found), complete, misnamed=_lists.misnamed(named))
 
 
-async def _read(plan: Plan, *, first: bool) -> list[Queue]:
+async def _read(plan: Plan) -> list[Queue]:
     found = [q for framework, names in plan.queues for q in await framework.read(plan.db, names)]
     if plan.streams:
         found += await _streams.read(plan.db, plan.streams)
-    if plan.named:
-        found += await _lists.read(plan.db, plan.named, missing=first)
     return found
