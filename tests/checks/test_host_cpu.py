@@ -206,6 +206,19 @@ def test_what_cannot_be_seen_lowers_the_confidence() -> None:
     assert (alone.confidence, alone.severity) == (Confidence.LOW, Severity.MEDIUM)
 
 
+def test_nobody_suffers_while_the_service_is_idle() -> None:
+    """A database that has nothing to do waits for no core: that is not known to be 0 %."""
+    (found,) = strangers(FULL, table(process(10, "postgres", 0.01, wait=0.04), *STRESS))
+    assert (found.confidence, found.severity) == (Confidence.LOW, Severity.MEDIUM)
+    assert "service waits for a core" not in [e.fact for e in found.evidence]
+    (light,) = strangers(FULL, table(process(10, "postgres", 0.01, wait=0.05), *STRESS))
+    assert light.severity is Severity.CRITICAL
+    assert "of the service wait for a core, mean" in [e.fact for e in light.evidence]
+    (busy,) = strangers(FULL, table(process(10, "postgres", 0.3, wait=0.2), *STRESS))
+    assert busy.severity is Severity.CRITICAL
+    assert "service waits for a core" in [e.fact for e in busy.evidence]
+
+
 @pytest.mark.parametrize(("wait", "named"), [(0.12, False), (0.14, True)])
 def test_a_starved_database_is_enough(wait: float, named: bool) -> None:
     """On half a machine (a pinned database) the share of waiting tells: 30 % of 0.3 + wait."""

@@ -1,7 +1,7 @@
 """A program that is no part of the service takes its CPU."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import median
 
 from scaledoctor.sdk import (
@@ -17,7 +17,7 @@ from scaledoctor.sdk import (
 )
 from scaledoctor.sources.host import Cgroups, CpuTimes, HostInfo, Processes
 from scaledoctor.sources.postgres.roundtrip import RoundTrip
-from scaledoctor_checks.host._groups import Group, groups, members, starved
+from scaledoctor_checks.host._groups import Group, groups, runnable, starved
 from scaledoctor_checks.host._use import QUEUE, Busy, busy, capacity
 from scaledoctor_checks.host.quota import throttling
 
@@ -46,7 +46,8 @@ def cpu_other_process(
     wait for a core in ``waits`` of their runnable time (schedstat) and no CPU quota stops them.
     Named are processes of one label that use ``share`` of the cores and are neither the database,
     nor connected to it or to a pooler, nor to a program that is; what runs outside of our
-    container is not seen. What a question to PostgreSQL
+    container is not seen. Where nothing of the service is at work here, nobody is seen to suffer:
+    medium, and not sure. What a question to PostgreSQL
     loses beyond its own time is shown beside it. Thresholds: all cores at 90 %
     from node-mixin; a third of the cores or of the time is our own choice, no peer alerts on it.
 
@@ -61,12 +62,11 @@ def cpu_other_process(
     used = busy(window)
     if used is None:
         return
-    lost = starved(processes) or 0.0
+    lost = starved(processes)
     stopped = quotas is not None and any(part >= 0.25 for _, part, _ in throttling(quotas))
-    hungry = lost >= waits and not stopped
+    hungry = (lost or 0.0) >= waits and not stopped
     if not used.full(info.cores, full) and not hungry:
         return
-    here = bool(members(processes.last))
     strangers = [g for g in groups(processes) if not g.client and g.cores >= share * capacity(info)]
     if not strangers and processes.last.left_out:
         many = f"{processes.last.left_out} processes were left out of our look"
@@ -78,16 +78,29 @@ def cpu_other_process(
         )
         raise Unavailable(many, "run scaledoctor on the host itself")
     for group in strangers:
-        found = _stranger(group, used, capacity(info), share, lost if here else None)
+        harm = _Harm(lost, runnable(processes))
+        found = _stranger(group, used, capacity(info), share, harm)
         yield replace(found, evidence=(*found.evidence, *_trip(trips)))
 
 
-def _stranger(group: Group, used: Busy, usable: float, share: float, lost: float | None) -> Finding:
-    """``lost`` is the service's wait share, None when nothing of the service was seen here."""
+@dataclass(frozen=True, slots=True)
+class _Harm:
+    """The service's wait share, None below 5 % of a core; its tasks that wait, on average."""
+
+    lost: float | None
+    waiting: float
+
+    @property
+    def seen(self) -> bool:
+        """A light service, too, waits for a core a twentieth of the time."""
+        return self.lost is not None or self.waiting >= 0.05
+
+
+def _stranger(group: Group, used: Busy, usable: float, share: float, harm: _Harm) -> Finding:
     started = f", started by {group.parent}" if group.parent else ""
     many = len(group.pids) > 1
     who = f"{len(group.pids)} processes" if many else f"pid {group.pids[0]}"
-    if lost is None:
+    if not harm.seen:
         confidence = Confidence.LOW
     else:
         confidence = Confidence.HIGH if group.seen else Confidence.MEDIUM
@@ -99,12 +112,14 @@ def _stranger(group: Group, used: Busy, usable: float, share: float, lost: float
             f"{group.label} ({who}{started}), which is no part of the service, takes "
             f"{group.cores:.1f} of {usable:.0f} cores; {used.running:.0f} tasks compete for them"
         ),
-        severity=Severity.MEDIUM if lost is None else severity,
+        severity=severity if harm.seen else Severity.MEDIUM,
         confidence=confidence,
-        evidence=_evidence(group, used, usable, share, lost, pids),
+        evidence=_evidence(group, used, usable, share, harm, pids),
         fixes=_fixes(group, pids),
         explains={"host.cpu": min(1.0, group.cores / max(used.cores, group.cores))},
-        impact=min(1.0, group.cores / usable * max(min(1.0, used.cores / usable), lost or 0.0)),
+        impact=min(
+            1.0, group.cores / usable * max(min(1.0, used.cores / usable), harm.lost or 0.0)
+        ),
     )
 
 
@@ -118,17 +133,24 @@ def _trip(trips: Window[RoundTrip] | None) -> Iterator[Evidence]:
 
 
 def _evidence(
-    group: Group, used: Busy, usable: float, share: float, lost: float | None, pids: str
+    group: Group, used: Busy, usable: float, share: float, harm: _Harm, pids: str
 ) -> tuple[Evidence, ...]:
     of = f"of {usable:.0f}"
-    wait = Evidence("service waits for a core", lost or 0.0, "share", 0.3, "/proc/PID/schedstat")
     return (
         Evidence("cores it takes", group.cores, of, share * usable, SOURCE),
         Evidence("busy cores in all", used.cores, of, source=SOURCE),
         Evidence("runnable tasks, mean", used.running, "tasks", QUEUE * usable, "/proc/stat"),
-        *((wait,) if lost is not None else ()),
+        *_starving(harm),
         Evidence("pids", pids, source=SOURCE),
     )
+
+
+def _starving(harm: _Harm) -> Iterator[Evidence]:
+    source = "/proc/PID/schedstat"
+    if harm.lost is not None:
+        yield Evidence("service waits for a core", harm.lost, "share", 0.3, source)
+    elif harm.seen:
+        yield Evidence("of the service wait for a core, mean", harm.waiting, "tasks", 0.05, source)
 
 
 def _fixes(group: Group, pids: str) -> tuple[Fix, ...]:
