@@ -84,13 +84,22 @@ def _read(
 
 
 def merged(asked: Asked) -> Result:
-    """Join the sums of other hosts or days."""
+    """Join the sums of other hosts or days, the earliest first, each once.
+
+    Raises:
+        ScaledoctorError: one that is none, or a span of time, which sums do not have any more.
+
+    """
     from scaledoctor.logs.sql.stored import load
 
+    if asked.since or asked.start or asked.until:
+        hint = "give --since, --from and --until where --partial is made"
+        raise ScaledoctorError("--merge: sums cannot be cut to a span of time", hint)
     total = Partial(whole=True)
     forms: list[str] = []
-    for path in asked.paths:
-        part, form = load(Path(path), literals=asked.literals)
+    files = dict.fromkeys(Path(path).resolve() for path in asked.paths)
+    parts = [load(file, literals=asked.literals) for file in files]
+    for part, form in sorted(parts, key=lambda one: one[0].first):
         total.merge(part)
         forms.append(form)
     total.finish()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -48,17 +49,20 @@ def open_log(path: Path) -> Log:
     """Open a file and recognise by its first bytes how it is packed.
 
     Raises:
-        Unreachable: it cannot be opened.
+        Unreachable: it cannot be opened or read.
 
     """
     try:
-        file = path.open("rb", buffering=0)
+        with ExitStack() as stack:
+            file = stack.enter_context(path.open("rb", buffering=0))
+            how = packing(read_at(file, 0, 8))
+            stack.pop_all()
     except OSError as error:
         enable = f"let this user read it: setfacl -m u:$USER:r {path}"
         denied = isinstance(error, PermissionError)
         category = "denied" if denied else "missing"
         raise Unreachable(category, f"{error.strerror}", "", enable if denied else "") from None
-    return Log(path, file, packing(read_at(file, 0, 8)))
+    return Log(path, file, how)
 
 
 def read_at(file: IO[bytes], start: int, size: int) -> bytes:

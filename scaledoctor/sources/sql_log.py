@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from scaledoctor.logs.nplusone.report import Repeated, RepeatedQueries, repeated
 from scaledoctor.logs.packing import Damaged
@@ -16,6 +17,9 @@ from scaledoctor.logs.sql.recognise import UNDERSTOOD, format_of
 from scaledoctor.logs.sql.summary import Ran, SqlLog, Stretch, Told, summary
 from scaledoctor.logs.sql.templates import Templates
 from scaledoctor.sdk import Cadence, Redactor, Target, Unavailable, probe, source
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 __all__ = ["Ran", "Repeated", "RepeatedQueries", "SqlLog", "SqlLogSession", "Stretch", "Told"]
 
@@ -34,12 +38,12 @@ NEWEST = "only its newest part was read: it is too large for the time of a scan"
 
 @dataclass
 class SqlLogSession:
-    """A log and its size when the scan began; ``read`` is what it said, once it was read."""
+    """A log and its size when the scan began; ``reading`` is the one time that it is read."""
 
     path: Path
     redactor: Redactor
     mark: int
-    read: tuple[SqlLog, RepeatedQueries] | None = None
+    reading: "Future[tuple[SqlLog, RepeatedQueries]] | None" = None
 
 
 @source("sql-log", SqlLogSession)
@@ -64,11 +68,12 @@ async def repetitions(session: SqlLogSession) -> RepeatedQueries:
 
 
 async def _once(session: SqlLogSession) -> tuple[SqlLog, RepeatedQueries]:
+    """Begin to read, or wait for the reading that goes on: a probe that gave up did not end it."""
     import asyncio
 
-    if session.read is None:
-        session.read = await asyncio.to_thread(_read, session)
-    return session.read
+    if session.reading is None:
+        session.reading = asyncio.ensure_future(asyncio.to_thread(_read, session))
+    return await asyncio.shield(session.reading)
 
 
 def _read(session: SqlLogSession) -> tuple[SqlLog, RepeatedQueries]:

@@ -27,6 +27,10 @@ def line(number: int, text: str, took: float = 0.3) -> str:
     return f"{head}LOG:  duration: {took:.3f} ms  statement: {text}\n"
 
 
+def said(number: int, message: str, severity: str = "LOG") -> str:
+    return line(number, "").partition("LOG:")[0] + f"{severity}:  {message}\n"
+
+
 def page(start: int) -> str:
     """A list of ten books, and the author of each."""
     rows = [line(start, "SELECT id, author_id FROM book ORDER BY id LIMIT 10")]
@@ -99,6 +103,52 @@ def test_the_report_at_80_columns(run: Run, path: Path) -> None:
     assert "n+1 (sure): 10 times in each of 30 requests" in text
     assert "SELECT name FROM author WHERE id = ?" in text
     assert "330 statements" in text
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_the_report_fits_any_terminal(
+    run: Run, path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """With every section that there is."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    with path.open("a") as file:
+        file.write(said(29_600, "connection received: host=10.0.0.1 port=1"))
+        file.write(said(29_700, "disconnection: session time: 0:00:00.100 user=a database=b"))
+        file.write(
+            said(29_800, "process 1 still waiting for ShareLock on transaction 9 after 1000.123 ms")
+        )
+        file.write(
+            said(
+                29_900,
+                'automatic vacuum of table "warehouse.reporting.order_lines_of_a'
+                '_year": index scans: 1\n\tsystem usage: elapsed: 1.00 s',
+            )
+        )
+    done = run(path)
+    assert max(map(len, done.out.splitlines())) <= width
+    assert "autovacuum  warehouse.reporting" in done.out
+    assert ("p50" in done.out) == (width == 120)
+
+
+def test_the_report_says_what_to_do_instead(run: Run, path: Path) -> None:
+    """The statement and the code; how sure it is, also in Markdown; quietly nothing else."""
+    done = run(path, "-q")
+    assert "instead SELECT" in done.out
+    assert "in code Django: " in done.out
+    assert "Statements by total time" not in done.out
+    assert "**n+1 (sure)**" in run(path, "-o", "markdown").out
+
+
+def test_what_a_function_raises_is_its_own_words(run: Run, path: Path) -> None:
+    """They may hold any value: the place is told instead."""
+    path.write_text("".join(
+        said(n, "card 4711 of Mrs Miller is declined", "ERROR")
+        + said(n, "PL/pgSQL function pay(integer) line 7 at RAISE", "CONTEXT") for n in range(9)
+    ))  # fmt: skip
+    done = run(path)
+    assert "raised by PL/pgSQL function pay(integer) line 7\n" in done.out
+    assert "Miller" not in done.out
+    assert "Miller" in run(path, "--show-literals").out
 
 
 def test_n_plus_one_fails_a_test_run(run: Run, path: Path, tmp_path: Path) -> None:
@@ -183,6 +233,7 @@ def test_parts_of_hosts_are_joined(
     together = document(path, other)
     assert both["log"] == together["log"]
     assert both["repeated"]["found"] == together["repeated"]["found"]
+    assert both == document("--merge", *(tmp_path / f"{n}.json" for n in "bab"))
 
 
 def test_literals_are_not_in_any_output(run: Run, path: Path, tmp_path: Path) -> None:
@@ -208,6 +259,9 @@ def test_literals_are_not_in_any_output(run: Run, path: Path, tmp_path: Path) ->
         (["{path}", "-o", "pdf"], 2, "no such format"),
         (["{path}", "--prefix", "%p|%m|"], 3, "is log_line_prefix really"),
         (["{path}", "--merge"], 2, "no partial of ours"),
+        (["{path}", "--merge", "--since", "5m"], 2, "cannot be cut to a span of time"),
+        (["{folder}/stump.gz"], 3, "cut"),
+        (["/proc/self/mem"], 3, "Input/output error"),
         (["{folder}/half.log"], 3, "lines were understood"),
         (["{folder}/cut.gz"], 3, "cut or damaged"),
         (["{folder}/some.lz4"], 3, "lz4"),
@@ -218,6 +272,7 @@ def test_bad_input_is_one_line(
 ) -> None:
     (tmp_path / "foreign.log").write_text("a line of something else\n" * 50)
     (tmp_path / "empty.log").write_bytes(b"")
+    (tmp_path / "stump.gz").write_bytes(gzip.compress(pages(3))[:12])
     (tmp_path / "some.lz4").write_bytes(b"\x04\x22\x4d\x18" + bytes(20))
     (tmp_path / "cut.gz").write_bytes(gzip.compress(os.urandom(10) + pages(3000), 1)[:-2000])
     (tmp_path / "half.log").write_bytes(pages(300) + b"something else\n" * 30_000 + pages(300))
@@ -247,3 +302,14 @@ def test_any_number_of_processes_says_the_same(
 def test_a_glob_that_names_nothing() -> None:
     with pytest.raises(ScaledoctorError, match="no such file"):
         inputs(["/nowhere/*.log"], None, print)
+
+
+def test_a_log_without_any_prefix(document: Document, path: Path) -> None:
+    """Also when a message has a line within that looks like one."""
+    path.write_text(
+        "LOG:  duration: 0.100 ms  statement: SELECT 1\n" * 9
+        + 'ERROR:  value "4711x" is out of range\nSTATEMENT:  SELECT \'\n'
+        + "\tLOG:  duration: 1.000 ms  statement: SELECT 7'\n"
+    )
+    log = document(path)["log"]
+    assert (log["calls"], log["problems"][0]["message"]) == (9, "value ? is out of range")

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,33 @@ def test_a_large_log_says_that_less_was_read(path: Path, monkeypatch: pytest.Mon
     log, _ = read(path)
     assert 0 < log.calls < 200
     assert log.note == sql_log.NEWEST
+
+
+def test_a_probe_that_gave_up_leaves_its_reading_to_the_next(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log is not read twice at once."""
+    begun, go_on, once = threading.Event(), threading.Event(), sql_log._read
+    times: list[object] = []
+
+    def slow(session: sql_log.SqlLogSession) -> tuple[SqlLog, RepeatedQueries]:
+        times.append(session)
+        begun.set()
+        assert go_on.wait(60)
+        return once(session)
+
+    async def look() -> RepeatedQueries:
+        async with sql_log.sql_log.function(target(path), Redactor()) as session:
+            first = asyncio.ensure_future(sql_log.statements(session))
+            await asyncio.to_thread(begun.wait, 60)
+            first.cancel()
+            await asyncio.wait([first])
+            go_on.set()
+            return await sql_log.repetitions(session)
+
+    monkeypatch.setattr(sql_log, "_read", slow)
+    assert asyncio.run(look()).statements == 330
+    assert len(times) == 1
 
 
 @pytest.mark.parametrize(

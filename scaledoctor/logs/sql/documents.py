@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable, Iterator
 
-from scaledoctor.logs.sql.draw import Told, headline, repeats, server_lines, terminal
+from scaledoctor.logs.sql.draw import Told, headline, named, repeats, server_lines, terminal
+from scaledoctor.logs.sql.remedy import remedies, worth_telling
 from scaledoctor.logs.sql.units import inert, moment, time
 from scaledoctor.sdk import Style
 
@@ -22,13 +23,13 @@ def _markdown(told: Told) -> Iterator[str]:
     yield f"# SQL log: {_inline(log.format)}"
     yield ""
     yield f"{headline(log)}, from {moment(log.first)}."
-    if told.repeated.found:
+    if repeated := worth_telling(told.repeated):
         yield from ("", "## Repeated statements (N+1)", "")
-    for one in told.repeated.found:
-        yield f"- **{one.pattern}**: {repeats(one, told.repeated)}"
-        for label, text in (("request", one.route), ("after", one.parent),
-                            ("repeats", one.child), ("code", one.line),
-                            ("instead", one.batched)):  # fmt: skip
+    for one in repeated:
+        yield f"- **{named(one, told.repeated)}**: {repeats(one, told.repeated)}"
+        known = (("request", one.route), ("after", one.parent), ("repeats", one.child),
+                 ("code", one.line))  # fmt: skip
+        for label, text in (*known, *remedies(one)):
             if text:
                 yield f"  - {label}: {_code(text)}"
     yield from ("", "## Statements by total time", "")

@@ -6,12 +6,19 @@ from dataclasses import dataclass
 
 from scaledoctor.logs.nplusone.judging import Grade, Pattern
 from scaledoctor.logs.nplusone.report import Repeated, RepeatedQueries
+from scaledoctor.logs.sql.remedy import remedies, worth_telling
 from scaledoctor.logs.sql.summary import Ran, Slow, SqlLog
 from scaledoctor.logs.sql.units import bar, inert, moment, plural, size, sparkline, time
 from scaledoctor.sdk import Style
 
 TOP = 15
 """Statements that are shown; all of the kept ones with -v."""
+
+LABEL = 12
+"""Columns of the names that stand before what the server says of itself."""
+
+WIDE = 76
+"""Columns of the whole table of times; on less it has neither bars nor medians."""
 
 SUSPECTED = "suspected"
 _GRADES = {Grade.LOW: SUSPECTED, Grade.MEDIUM: "likely", Grade.HIGH: "sure"}
@@ -40,7 +47,7 @@ def terminal(told: Told, style: Style) -> str:
         ("Notes", iter(told.notes)),
     )
     lines: list[str] = []
-    for title, body in sections:
+    for title, body in sections if style.verbosity >= 0 else sections[:2]:
         if found := list(body):
             lines += ["", sheet.title(title), *found] if title else found
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -74,6 +81,12 @@ class Sheet:
             placeholder=f" {more}",
         )
 
+    def pair(self, label: str, text: str) -> list[str]:
+        """A label, and behind it what it has to say, on as many lines as that needs."""
+        width = max(20, self.style.width - LABEL)
+        lines = textwrap.wrap(text, width) or [""]
+        return [f"{'' if place else label:<{LABEL}}{part}" for place, part in enumerate(lines)]
+
     def bar(self, share: float, width: int = 10) -> str:
         """A bar of a share."""
         return bar(share, width, unicode=self.style.unicode)
@@ -94,7 +107,7 @@ def _headline(told: Told, sheet: Sheet) -> Iterator[str]:
     yield sheet.title(f"SQL log: {inert(log.format, unicode=sheet.style.unicode)}")
     if log.first:
         yield f"{moment(log.first)} to {moment(log.first + log.seconds)}"
-    yield headline(log)
+    yield from sheet.text(headline(log), 0, 3)
     server = log.format.startswith(("stderr", "csvlog", "jsonlog"))
     if not log.calls and server:
         yield "No statement is in it: log_min_duration_statement = 0 writes them, with their times"
@@ -106,9 +119,8 @@ def _headline(told: Told, sheet: Sheet) -> Iterator[str]:
 
 
 def _repeats(found: RepeatedQueries, sheet: Sheet) -> Iterator[str]:
-    for one in found.found[: sheet.many]:
-        grade = f" ({graded(one, found)})" if one.pattern == Pattern.N_PLUS_ONE else ""
-        yield from sheet.text(f"{one.pattern}{grade}: {repeats(one, found)}", 0, 3)
+    for one in worth_telling(found)[: sheet.many]:
+        yield from sheet.text(f"{named(one, found)}: {repeats(one, found)}", 0, 3)
         if one.route:
             yield from sheet.text(f"request: {one.route}", 2, 1)
         if one.parent:
@@ -118,13 +130,19 @@ def _repeats(found: RepeatedQueries, sheet: Sheet) -> Iterator[str]:
             yield from sheet.text(f"code    {one.line}", 2, 1)
         if one.examples:
             yield from sheet.text("values  " + "; ".join(one.examples), 2, 1)
-        if one.batched:
-            yield from sheet.text(f"instead {one.batched}", 2)
+        for label, text in remedies(one):
+            yield from sheet.text(f"{label} {text}", 2)
     if found.pooled and any(not one.sure for one in found.found):
-        yield (
-            "A pooler mixes clients: application_name_add_host = 1 in pgbouncer.ini, or\n"
-            "sqlcommenter, makes the next run exact."
-        )
+        yield from sheet.text(
+            "A pooler mixes clients: application_name_add_host = 1 in pgbouncer.ini, or "
+            "sqlcommenter, makes the next run exact.", 0, 3,
+        )  # fmt: skip
+
+
+def named(one: Repeated, found: RepeatedQueries) -> str:
+    """What it is; of an N+1 how sure that is."""
+    grade = f" ({graded(one, found)})" if one.pattern == Pattern.N_PLUS_ONE else ""
+    return f"{one.pattern}{grade}"
 
 
 def graded(one: Repeated, found: RepeatedQueries) -> str:
@@ -144,30 +162,40 @@ def repeats(one: Repeated, found: RepeatedQueries) -> str:
     """How often, and what it costs."""
     share = one.calls / found.statements if found.statements else 0.0
     times = str(one.median) if one.median == one.most else f"{one.median} to {one.most}"
-    saved = f", {time(one.saved)} could be saved" if one.saved > 0 else ""
-    return (
-        f"{times} times in each of {plural(one.requests, 'request')}, "
-        f"{share:.0%} of all statements, {time(one.held)}{saved}"
-    )
+    saved = f", {time(one.saved)} of it could be saved" if one.saved > 0 else ""
+    each = "one request" if one.requests == 1 else f"each of {one.requests:,} requests"
+    return f"{times} times in {each}, {share:.0%} of all statements, {time(one.held)} in all{saved}"
 
 
 def _statements(log: SqlLog, sheet: Sheet) -> Iterator[str]:
     ran = [one for one in log.statements if one.count]
     if not ran:
         return
-    top = log.busy or 1.0
-    yield f"{'share':>16} {'total':>9} {'count':>9} {'p50':>9} {'p95':>9} {'p99':>9} {'max':>9}"
+    heads = ("total", "count", "p50", "p95", "p99", "max")
+    yield _row(sheet, "", "share", heads) if log.busy else f"{'count':>9}"
     for one in ran[: sheet.many]:
-        share = one.seconds / top
-        numbers = (time(n) for n in (one.p50, one.p95, one.p99, one.most))
-        cells = " ".join(f"{n:>9}" for n in (time(one.seconds), f"{one.count:,}", *numbers))
-        yield f"{sheet.bar(share)} {share:>5.0%} {cells}"
+        share = one.seconds / log.busy if log.busy else 0.0
+        cells = _cells(one)
+        yield _row(sheet, sheet.bar(share), f"{share:.0%}", cells) if log.busy else f"{cells[1]:>9}"
         yield from sheet.text(one.statement, 2)
         if costs := ", ".join(_costs(one)):
             yield f"  {costs}"
     hidden = len(ran) - sheet.many + log.others
     if hidden > 0:
         yield f"and {plural(hidden, 'other statement')}"
+
+
+def _row(sheet: Sheet, bar: str, share: str, cells: Sequence[str]) -> str:
+    """A bar, a share, and total, count, p50, p95, p99, max; less where there is less room."""
+    if sheet.style.width < WIDE:
+        total, count, _, *others = cells
+        return f"{share:>5} " + " ".join(f"{cell:>9}" for cell in (total, count, *others))
+    return f"{bar:<10} {share:>5} " + " ".join(f"{cell:>9}" for cell in cells)
+
+
+def _cells(one: Ran) -> tuple[str, ...]:
+    times = (time(n) for n in (one.p50, one.p95, one.p99, one.most))
+    return (time(one.seconds), f"{one.count:,}", *times)
 
 
 def _costs(one: Ran) -> Iterator[str]:
@@ -198,18 +226,21 @@ def _problems(log: SqlLog, sheet: Sheet) -> Iterator[str]:
 
 
 def _server(log: SqlLog, sheet: Sheet) -> Iterator[str]:
-    yield from server_lines(log)
+    for line in server_lines(log):
+        yield from sheet.pair(line[:LABEL], line[LABEL:])
     for one in log.vacuumed[:5]:
         name = inert(one.table, unicode=sheet.style.unicode)
         counts = f"{one.vacuums} vacuum, {one.analyzes} analyze, {time(one.seconds)}"
-        yield f"autovacuum  {name}: {counts}"
+        yield from sheet.pair("autovacuum", f"{name}: {counts}")
 
 
 def server_lines(log: SqlLog) -> Iterator[str]:
     """Connections, locks, files and checkpoints, a line each."""
     if log.connections:
         churn = f", half of them shorter than {time(log.session_p50)}" if log.sessions else ""
-        yield (f"connections {log.connections:,} received, up to {log.busiest:.1f} a second{churn}")
+        rate = log.busiest
+        often = f"{rate:,.1f} a second" if rate >= 1 else f"{rate * 60:.0f} a minute"
+        yield f"connections {log.connections:,} received, up to {often}{churn}"
     if log.lock_waits:
         yield (
             f"locks       {plural(log.lock_waits, 'long wait')}, {time(log.lock_seconds)} in all, "

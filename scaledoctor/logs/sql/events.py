@@ -22,15 +22,20 @@ _VACUUM = re.compile(
 _ELAPSED = re.compile(rb"elapsed: (\d+)\.(\d\d) s")
 _SESSION = re.compile(rb"disconnection: session time: (\d+):(\d\d):(\d\d)\.(\d{3})")
 _OWNER = re.compile(rb"connection authorized: user=(\S+)(?: database=(\S+))?")
-_VALUE = re.compile(rb"(?<=: )\"[^\n]*|(?<=near )\"[^\n]*|'[^'\n]*'|\b[0-9a-f]*\d[0-9a-fx]*\b")
+_VALUE = re.compile(
+    rb"(?<=: )\"[^\n]*|(?<=near )\"[^\n]*|(?<=value )\"[^\"\n]*\"|'[^'\n]*'"
+    rb"|\b[0-9a-f]*\d[0-9a-fx]*\b"
+)
+_PLACE = re.compile(rb" at character \d+\Z")
+_RAISED = re.compile(rb"([^\n]{1,200}?)(?: \w+)? RAISE(?=\n|\Z)")
 _SEVERE = (b"ERROR", b"FATAL", b"PANIC", b"WARNING")
 _LONGEST = 200
 
 
-def take(entry: Entry, partial: Partial, templates: Templates) -> None:
-    """Count one message."""
+def take(entry: Entry, partial: Partial, templates: Templates, *, literals: bool = False) -> None:
+    """Count one message; without ``literals`` none of the application's own words are kept."""
     if entry.severity in _SEVERE:
-        _problem(entry, partial, templates)
+        _problem(entry, partial, templates, literals=literals)
         return
     message = entry.message
     server = partial.server
@@ -50,14 +55,26 @@ def take(entry: Entry, partial: Partial, templates: Templates) -> None:
 
 def masked(message: bytes) -> str:
     """The first line of a message without the values in it."""
-    line = message.partition(b"\n")[0][:_LONGEST]
+    line = _PLACE.sub(b"", message.partition(b"\n")[0][:_LONGEST])
     return _VALUE.sub(b"?", line).decode("utf-8", "replace")
 
 
-def _problem(entry: Entry, partial: Partial, templates: Templates) -> None:
+def raised(entry: Entry) -> str:
+    """Where a function of the application raised a message, whose words may hold any value.
+
+    Empty when the message is PostgreSQL's own.
+    """
+    if found := _RAISED.match(entry.context):
+        return f"raised by {found[1].decode('utf-8', 'replace')}"
+    return "raised by a function" if entry.sqlstate == b"P0001" else ""
+
+
+def _problem(entry: Entry, partial: Partial, templates: Templates, *, literals: bool) -> None:
     state = entry.sqlstate if entry.sqlstate.strip(b"0") else sqlstate(entry.message)
     found = partial.problem(
-        entry.severity.decode("utf-8", "replace"), state.decode("latin-1"), masked(entry.message)
+        entry.severity.decode("utf-8", "replace"),
+        state.decode("latin-1"),
+        (not literals and raised(entry)) or masked(entry.message),
     )
     found.count += 1
     found.first = min(found.first or entry.when, entry.when)

@@ -87,8 +87,6 @@ def infer(lines: Sequence[bytes]) -> tuple[str, float]:
 def _read(prefix: str, heads: Sequence[bytes]) -> tuple[int, int, bool, int, str]:
     """How many heads a prefix reads, how many fields in them, and how plain it is."""
     plain = "%q" not in prefix
-    if "%" not in prefix:
-        return 0, 0, plain, 0, prefix
     compiled = re.compile(pattern(prefix))
     found = [m for head in heads if (m := compiled.fullmatch(head))]
     fields = sum(1 for m in found for g in m.groups() if g)

@@ -3,7 +3,7 @@
 import glob
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from io import BufferedReader
 from itertools import chain
@@ -166,11 +166,14 @@ def _recognised(log: Log, prefix: str | None) -> Input:
         layout = recognise(sample.splitlines(), prefix)
         return Input(str(path), log.file, log.packing, layout, _first(sample, layout), 0, size)
     sample = b""
-    with suppress(Damaged):
+    try:
         for chunk in unpacked(log.file, log.packing):
             sample += chunk
             if len(sample) >= 2 * SAMPLE:
                 break
+    except Damaged as error:
+        if not sample:
+            raise Damaged(f"cut or damaged: {error}") from None
     layout = recognise(sample.splitlines(), prefix)
     return Input(str(path), log.file, log.packing, layout, _first(sample, layout))
 

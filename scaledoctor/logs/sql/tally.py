@@ -70,7 +70,7 @@ class Tally:
             if message.startswith(b"duration: "):
                 self._duration(entry, message)
             elif entry[2] != b"LOG" or not self._said(entry, message):
-                events.take(entry, partial, self._templates)
+                events.take(entry, partial, self._templates, literals=self._literals)
         partial.entries += count
         partial.last = max(partial.last, last)
         if first < (partial.first or float("inf")):
