@@ -170,9 +170,11 @@ def test_one_look_says_nothing_of_rates() -> None:
      ("there is no such key now: it is empty", "INFO")],
 )  # fmt: skip
 def test_a_name_that_is_no_queue(reason: str, severity: str) -> None:
-    assert not list(name_unknown(Queues((queue(),))))
-    wrong = Unread("mial", reason, "redis-cli -n 0 TYPE mial")
-    finding = only(name_unknown(Queues((queue(),), misnamed=(wrong,))))
+    right = Queues((queue(),))
+    wrong = Queues((queue(),), misnamed=(Unread("mial", reason, "redis-cli -n 0 TYPE mial"),))
+    for calm in (Window.of(right, right, every=1.0), Window.of(right, wrong, every=1.0)):
+        assert not list(name_unknown(calm))  # jobs came and went within the window
+    finding = only(name_unknown(Window.of(wrong, wrong, every=1.0)))
     assert finding.severity.name == severity
     assert finding.kind is Kind.BLIND_SPOT
     assert finding.summary == f"--queue mial: {reason}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from scaledoctor.sdk import Evidence, Finding, Fix, Kind, Severity, Step, check
+from scaledoctor.sdk import Evidence, Finding, Fix, Kind, Severity, Step, Window, check
 from scaledoctor.sources.queues import Queues
 
 SCANNED = frozenset({
@@ -37,18 +37,21 @@ def not_all_seen(queues: Queues, /) -> Iterator[Finding]:
 
 
 @check("queue.name-unknown", step=Step.IDENTIFY)
-def name_unknown(queues: Queues, /) -> Iterator[Finding]:
+def name_unknown(window: Window[Queues], /) -> Iterator[Finding]:
     """A key that was named as a queue is not there, or is no queue.
 
     Why: a mistyped name looks like a queue that is always empty.
-    How measured: TYPE of each key that ``--queue`` names, in every database that is looked at, at
-    the last reading. Redis keeps no empty list, so that a key that is not there may be a queue
-    without jobs: that is told as information alone.
+    How measured: TYPE of each key that ``--queue`` names, in every database that is looked at; no
+    queue at any reading of the window. Redis keeps no empty list, so that a key that is not there
+    may be a queue without jobs: that is told as information alone.
     Fix: the name and the database as the workers have them.
     When to ignore: the queue is empty now.
     References: Redis, TYPE; Redis data types, "Automatic creation and removal of keys".
     """
-    for one in queues.misnamed:
+    always = [{one.name for one in sample.misnamed} for sample in window]
+    for one in window.last.misnamed:
+        if not all(one.name in names for names in always):
+            continue
         absent = one.reason.startswith("there is no such key")
         yield Finding(
             subject=one.name,
