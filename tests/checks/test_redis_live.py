@@ -139,7 +139,10 @@ def test_keys_on_many_keys(binary: Path) -> None:
                 r.mset({f"user:{n}": "x" for n in range(start, start + 10_000)})
         with working(server, lambda r, turn: r.keys("user:1*")):
             found = report(server.url(), WINDOW)
-    assert (named(found)[0].check, named(found)[0].subject) == ("redis.blocking-command", "KEYS")
+    (keys, *_) = named(found)
+    assert (keys.check, keys.subject) == ("redis.blocking-command", "KEYS")
+    (sent,) = [str(e.value) for e in keys.evidence if e.fact == "sent by"]
+    assert sent.startswith("127.0.0.1 (")
 
 
 def test_a_disk_that_is_gone(binary: Path) -> None:

@@ -72,11 +72,19 @@ def test_keys_is_a_risk_on_many_keys() -> None:
     """Cheap today: it grows with the keys. The slow log is told by name and number alone."""
     used = (command("keys", 3, 0.003),)
     many = health(databases=(RedisDatabase(0, 10_000, 0),))
-    log = RedisSlow((SlowCommand("keys", 1, 0.03, 60.0),), None)
+    log = RedisSlow(
+        (SlowCommand("keys", 1, 0.03, 60.0, "report"), SlowCommand("get", 1, 0.02, 1.0, "web")),
+        None,
+    )
     risk = only(blocking_command(over(many, commands=used), log))
     pg.complete(risk)
     assert (risk.kind, risk.severity) == (Kind.RISK, Severity.LOW)
-    assert any(e.source == "SLOWLOG" for e in risk.evidence)
+    assert [e.value for e in risk.evidence if e.fact == "sent by"] == ["report (1)"]
+    old = RedisSlow((SlowCommand("keys", 1, 0.03, 60.0),), None)
+    unnamed = only(blocking_command(over(many, commands=used), old))
+    assert [e.fact for e in unnamed.evidence if e.source == "SLOWLOG"] == [
+        "longest in the slow log"
+    ]
     few = health(databases=(RedisDatabase(0, 9_999, 0),))
     assert not list(blocking_command(over(few, commands=used), log))
 

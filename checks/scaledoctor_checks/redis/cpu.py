@@ -1,5 +1,6 @@
 """The one thread that runs every command: who takes it, and whether it is full."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from scaledoctor.sdk import (
@@ -62,7 +63,7 @@ def blocking_command(
     How measured: growth of INFO commandstats: a command takes ``each`` seconds a call and
     ``share`` of the window, high from ``high``. Waiting in BLPOP and the like is not counted by
     the server. KEYS below that is a risk from ``keys`` keys on, for it grows with them. Entries of
-    the slow log are told beside it, by name alone.
+    the slow log are told beside it, by the names of the command and of who sent it.
     Fix: the same in parts; large keys cut up; scripts made short.
     When to ignore: a maintenance window.
     References: Redis, Latency; KEYS, "don't use KEYS in your regular application code".
@@ -124,6 +125,10 @@ def _logged(name: str, slow: RedisSlow | None) -> Iterator[Evidence]:
     if mine:
         yield Evidence("longest in the slow log", max(c.seconds for c in mine) * 1000,
                        f"ms, of {len(mine)} entries", source="SLOWLOG")  # fmt: skip
+    senders = Counter(c.client for c in mine if c.client).most_common(3)
+    if senders:
+        told = ", ".join(f"{who} ({count})" for who, count in senders)
+        yield Evidence("sent by", told, source="SLOWLOG")
 
 
 def _fix(one: Taken) -> Fix:

@@ -78,10 +78,11 @@ def _fix() -> Fix:
             "redis-cli CLIENT LIST  # cmd=flushall or flushdb names who does it",
             "# UNLINK product:17 when product 17 changes",
             "# or names like v42:product:17, where a release counts up: old keys expire",
-            "redis-cli ACL SETUSER app -flushall -flushdb  # so that nobody does it by mistake",
+            "# so that nobody does it by mistake, for the application's user:",
+            "# redis-cli ACL SETUSER USER -flushall -flushdb",
         ),
         "text",
         risk="a key that is forgotten stays old until it expires: give each a time to live",
         verify="redis-cli INFO commandstats: cmdstat_flushall does not grow",
-        undo="redis-cli ACL SETUSER app +flushall +flushdb",
+        undo="# redis-cli ACL SETUSER USER +flushall +flushdb",
     )
