@@ -52,7 +52,9 @@ def logs(
     until: Until = "",
     prefix: Prefix = None,
     output: Formats = None,
-    fail_on: Annotated[FailOn, typer.Option(help="Exit 1 if there is one.")] = FailOn.NONE,
+    fail_on: Annotated[
+        FailOn, typer.Option(help="Exit 1 for one that is no mere suspicion.")
+    ] = FailOn.NONE,
     partial: Kept = None,
     merge: Merge = False,
     color: opt.ColorOption = opt.Color.AUTO,
@@ -63,7 +65,7 @@ def logs(
     """Read SQL logs: N+1, statements by time, errors, locks, files, connections."""
     from scaledoctor.cli._log_output import outputs, write
     from scaledoctor.cli._log_read import Asked, merged, read
-    from scaledoctor.logs.sql.draw import repeats_surely
+    from scaledoctor.logs.sql.draw import fails
 
     found = outputs(output or [], partial)
     asked = Asked(tuple(paths), since, start, until, prefix, show_literals, quiet)
@@ -72,7 +74,7 @@ def logs(
         _keep(result, form, partial)
     told = _told(result, form, notes, show_literals=show_literals)
     write(told, found, color, -1 if quiet else verbose)
-    failed = fail_on is FailOn.N_PLUS_ONE and repeats_surely(told)
+    failed = fail_on is FailOn.N_PLUS_ONE and fails(told)
     return Exit.FINDINGS if failed else Exit.OK
 
 

@@ -153,6 +153,14 @@ def test_what_a_function_raises_is_its_own_words(run: Run, path: Path) -> None:
 
 def test_n_plus_one_fails_a_test_run(run: Run, path: Path, tmp_path: Path) -> None:
     assert run(path, "--fail-on", "n+1").code == 1
+    orm = tmp_path / "test-run.log"
+    rows = [f"2026-11-24 10:00:00.{n:03} (0.001) SELECT id FROM book WHERE author_id = {n}; args=()"
+            for n in range(1, 9)]  # fmt: skip
+    orm.write_text("\n".join(["2026-11-24 10:00:00.000 (0.001) SELECT id FROM author; args=()",
+                              *rows, ""]))  # fmt: skip
+    assert run(orm, "--fail-on", "n+1").code == 1
+    orm.write_text("\n".join(rows))
+    assert run(orm, "--fail-on", "n+1").code == 0
     quiet = tmp_path / "quiet.log"
     quiet.write_text("".join(line(n * 900, f"SELECT {n} FROM a") for n in range(20)))
     assert run(quiet, "--fail-on", "n+1").code == 0
