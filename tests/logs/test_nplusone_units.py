@@ -163,6 +163,15 @@ def test_times_of_whole_seconds_tell_no_gap(begin: bool, grade: Grade) -> None:
     assert told.found[0].grade == grade
 
 
+def test_a_new_second_within_a_list_is_no_pause() -> None:
+    """Of times without fractions; the second one of silence is a pause."""
+    stream = Stream().run(ORDERS, *(CUSTOMER.format(n) for n in range(8)), gap=0.0, seconds=0.0)
+    stream.rest(1.0).run(*(CUSTOMER.format(n) for n in range(9)), gap=0.0, seconds=0.0)
+    assert only(stream).spread == {17: 1}
+    stream.rest(2.0).run(*(CUSTOMER.format(n) for n in range(9)), gap=0.0, seconds=0.0)
+    assert only(stream).spread == {17: 1}
+
+
 @pytest.mark.parametrize("seconds", [0.0001, None])
 def test_no_more_is_saved_than_was_spent(seconds: float | None) -> None:
     """Where clocks are coarse, gaps sum up to less than their median says."""

@@ -19,6 +19,9 @@ from scaledoctor.logs.sql.calls import Call, Unit
 PAUSE = 0.2
 """Seconds of silence that end a request where no trace tells it (labelled logs of several ORMs)."""
 
+WHOLE_SECOND = 1.0
+"""The same where both times have no fraction (a prefix with %t): the next second is no pause."""
+
 IDLE = 5.0
 """Seconds after which a key is forgotten; a trace too."""
 
@@ -74,7 +77,8 @@ class Runs:
         if track is None:
             track = self._begin(key, ended, seconds)
         elif (idle := ended - track.last) > PAUSE:
-            if idle > IDLE or (unit != _TRACE and ended - (seconds or 0.0) - track.last > PAUSE):
+            start = ended - (seconds or 0.0)
+            if idle > IDLE or (unit != _TRACE and _pause(track.last, start, ended)):
                 boundary(track, Edge.PAUSE, self._judge(unit), self._together)
             track.last = ended
         else:
@@ -190,8 +194,7 @@ class Runs:
             self._end(key, before)
             before = None
         if before is not None:
-            idle = later.began - before.last
-            pause = key[0] != _TRACE and idle > PAUSE and later.start - before.last > PAUSE
+            pause = key[0] != _TRACE and _pause(before.last, later.start, later.began)
             cutting.append(before, later, judge, pause=pause)
             self.tracks[key] = before
             return
@@ -222,6 +225,12 @@ class Runs:
         self.tracks.clear()
         self.heads.clear()
         return self
+
+
+def _pause(last: float, start: float, ended: float) -> bool:
+    """Whether there is silence from one call's end to the next one, which ran until ``ended``."""
+    whole_seconds = last.is_integer() and ended.is_integer()
+    return start - last > (WHOLE_SECOND if whole_seconds else PAUSE)
 
 
 def _repeats(fragment: Fragment) -> bool:
