@@ -28,6 +28,13 @@ def test_dead_by_growth_and_share(grown: int, done: int, severity: str) -> None:
     assert finding.kind is Kind.LIVE
 
 
+def test_a_share_of_dead_jobs_is_not_made_of_too_few_done() -> None:
+    """More failed than are counted as done: the count is short."""
+    finding = only(dead(over(lambda part: {"dead": round(8 * part), "done": 5 * part})))
+    assert "of those done" not in finding.summary
+    assert [e.value for e in finding.evidence if "share" in e.fact] == ["not known"]
+
+
 def test_dead_is_high_where_nothing_else_is_counted() -> None:
     """Dead letters of a broker: there each one counts."""
     assert only(dead(over(lambda part: {"dead": round(5 * part)}))).severity is Severity.HIGH

@@ -49,7 +49,9 @@ def dead(
 def _growing(flow: Flow, grown: int, several: int, share: float) -> Finding:
     queue = flow.queue
     done = flow.service * flow.seconds if flow.service is not None else None
-    part = min(1.0, grown / max(done, float(grown))) if done is not None else None
+    if done is not None and done < grown:
+        done = None  # what is counted is less than what was done
+    part = grown / done if done else None
     bad = grown >= several and (part is None or part >= share)
     of = f", {part:.0%} of those done" if part is not None else ""
     return Finding(
@@ -60,8 +62,8 @@ def _growing(flow: Flow, grown: int, several: int, share: float) -> Finding:
         evidence=(
             Evidence("failed in the window", float(grown), "jobs", float(several), SOURCE),
             Evidence("failed in all", float(queue.dead or 0), "jobs", source=SOURCE),
-            Evidence("share of the jobs done", part if part is not None else "not known", "",
-                     share, SOURCE),
+            Evidence("share of the jobs done", part if part is not None else "not known",
+                     "share", share, SOURCE),
         ),
         fixes=(_fix(queue),),
         impact=part if part is not None else share,

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from scaledoctor.sources.queues import Queue
 from scaledoctor.sources.redis._allowed import Command
 from scaledoctor.sources.redis._clients import Client
-from scaledoctor.sources.redis._framework import FEW, Db, Framework, age, iso, number, rows
+from scaledoctor.sources.redis._framework import FEW, Db, Framework, age, decimal, iso, number, rows
 from scaledoctor.sources.redis._marks import Mark
 from scaledoctor.sources.redis._wire import Reply
 
@@ -15,6 +16,17 @@ FRESH = 90.0
 key lives for 90 s (rq.worker.base). An idle one beats every 405 s: there its connection counts."""
 
 PREFIX = b"rq:queue:"
+
+COUNTS = ("successful_job_count", "failed_job_count")
+"""A worker's own, since it started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Whether it has nothing to do, and how many jobs it has ended."""
+
+    idle: bool
+    done: int
 
 
 async def names(db: Db, keys: Sequence[bytes]) -> list[bytes]:
@@ -39,6 +51,8 @@ async def read(db: Db, queues: Sequence[bytes]) -> list[Queue]:
         mark = marks[name]
         mark.move(number(ready), newest, position)
         mine = [w for w in some[:FEW] if w in alive]
+        done = _done([alive[w] for w in mine if sum(w in s for s in workers) == 1], len(mine))
+        left = number(ready) + number(in_flight)
         found.append(
             Queue(
                 system="rq",
@@ -50,10 +64,10 @@ async def read(db: Db, queues: Sequence[bytes]) -> list[Queue]:
                 consumers=len(mine),
                 scheduled=number(scheduled),
                 dead=number(failed),
-                arrived=mark.arrived,
-                done=mark.done,
+                arrived=mark.arrived if done is None else done + left,
+                done=mark.done if done is None else done,
                 paused=bool(suspended),
-                idle=sum(alive[w] for w in mine),
+                idle=sum(alive[w].idle for w in mine),
                 stuck=number(stuck),
             )
         )
@@ -74,20 +88,28 @@ def _commands(name: bytes, mark: Mark, now: float) -> list[Command]:
     ]
 
 
-async def _alive(db: Db, workers: set[bytes], now: float) -> dict[bytes, bool]:
-    """Workers that live, and whether each is idle.
+def _done(own: Sequence[Worker], workers: int) -> float | None:
+    """What the queue's workers counted; None where one of them serves other queues, too.
+
+    The list itself tells only of jobs that were seen in it at some reading.
+    """
+    return float(sum(w.done for w in own)) if own and len(own) == workers else None
+
+
+async def _alive(db: Db, workers: set[bytes], now: float) -> dict[bytes, Worker]:
+    """Workers that live.
 
     A worker's connection has its name, but loses it when the connection is made anew.
     """
     connected = await db.clients()
     ordered = sorted(workers)
     facts = await db.run(
-        *(("HMGET", key, "last_heartbeat", "ip_address", "state") for key in ordered)
+        *(("HMGET", key, "last_heartbeat", "ip_address", "state", *COUNTS) for key in ordered)
     )
-    found: dict[bytes, bool] = {}
+    found: dict[bytes, Worker] = {}
     for key, row in zip(ordered, facts, strict=True):
         if isinstance(row, list) and row[0] and _lives(key, row, connected, now):
-            found[key] = row[2] == b"idle"
+            found[key] = Worker(row[2] == b"idle", sum(int(decimal(n) or 0) for n in row[3:]))
     return found
 
 
