@@ -163,6 +163,17 @@ def test_times_of_whole_seconds_tell_no_gap(begin: bool, grade: Grade) -> None:
     assert told.found[0].grade == grade
 
 
+def test_the_user_who_asks_is_looked_up_like_the_owner_of_each_row() -> None:
+    """A look-up beside that one still belongs to the list."""
+    stream = Stream()
+    for first in (0, 50):
+        stream.run("SELECT * FROM owner WHERE id = 0", ORDERS)
+        for n in range(first, first + 8):
+            stream.run(f"SELECT * FROM owner WHERE id = {n}", CUSTOMER.format(n))
+        stream.rest()
+    assert only(stream).spread == {8: 2}
+
+
 def test_a_new_second_within_a_list_is_no_pause() -> None:
     """Of times without fractions; the second one of silence is a pause."""
     stream = Stream().run(ORDERS, *(CUSTOMER.format(n) for n in range(8)), gap=0.0, seconds=0.0)
@@ -285,9 +296,16 @@ def one_each(s: Stream) -> None:
         s.run(ORDERS, CUSTOMER.format(n))
 
 
+def mixed_requests(s: Stream) -> None:
+    """Each request asks for its session first; every seventh shows the list."""
+    for n in range(140):
+        s.run(f"SELECT uid FROM session WHERE id = {n}")
+        s.run(CUSTOMER.format(n) if n % 7 else ORDERS)
+
+
 QUIET = [eager, batches, arrays, pagination, keyset, polling, busy_polling, health_checks,
          keep_alive, catalogue, rows_at_once, events, small_transactions, pgbench,
-         one_each]  # fmt: skip
+         one_each, mixed_requests]  # fmt: skip
 
 
 @pytest.mark.parametrize("scene", QUIET, ids=lambda scene: scene.__name__)

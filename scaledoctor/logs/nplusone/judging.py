@@ -115,8 +115,10 @@ def orphans(fragment: Fragment, unit: Unit, *, exact: bool) -> Iterator[tuple[by
     if exact or unit is Unit.TRACE:
         return
     for name, seen in fragment.seen.items():
-        if seen.n >= FEWEST and shape(name).role is Role.READ and not parent(name, fragment):
-            yield name, seen.n
+        if seen.n >= FEWEST and shape(name).role is Role.READ:
+            above = parent(name, fragment)
+            if not above or interrupted(name, above, fragment):
+                yield name, seen.n
 
 
 def median_gap(seen: Seen) -> float:
@@ -142,6 +144,25 @@ def parent(name: bytes, fragment: Fragment) -> bytes:
     return found
 
 
+def interrupted(name: bytes, above: bytes, fragment: Fragment) -> bool:
+    """Whether a look-up alternates with one that comes with every request, such as the session's.
+
+    That one began before the list and comes about as often as the look-up, but for no row of any
+    list: each look-up is another request's, and the list just one of them. Told from two lists on:
+    the owner of each row may be looked up like the user who asks.
+    """
+    child, listed = fragment.seen[name], fragment.seen[above]
+    if child.best >= FEWEST or listed.n < 2:
+        return False
+    for other, seen in fragment.seen.items():
+        if other == above:
+            return False
+        often = 2 * seen.n >= child.n and seen.n > 2 * listed.n
+        if often and seen.last > child.first and not parent(other, fragment):
+            return True
+    return False
+
+
 def _requests(one: Repeat, above: bytes) -> int:
     """How many requests the unit holds: as many as there are of the parents' first."""
     if one.one_request or not above:
@@ -154,6 +175,8 @@ def _requests(one: Repeat, above: bytes) -> int:
 def _read(one: Repeat) -> Hit | None:
     seen, gap = one.seen, median_gap(one.seen)
     above = parent(one.name, one.fragment)
+    if above and not one.one_request and interrupted(one.name, above, one.fragment):
+        return None
     requests = _requests(one, above)
     varied = varying(seen.samples)
     if varied is None or gap > WIDEST_GAP or seen.n < FEWEST * requests:
