@@ -58,19 +58,30 @@ def _places(
 ) -> list[Record | None]:
     """Where a plug-in runs: targets of its first fact's kinds; once when all needs are lists.
 
-    Core facts have no kind: a plug-in that begins with one also sees targets not reached.
+    Core facts have no kind: a plug-in that begins with one also sees targets not reached. Where
+    targets of several kinds have a fact, one that has nothing to say of it is passed over.
     """
     needs = plugin.signature.needs
     if all(need.shape is Shape.EACH for need in needs):
         return [None]
-    given = [registry.kinds_of(n.fact) for n in needs if n.shape is not Shape.EACH]
+    own = [n for n in needs if n.shape is not Shape.EACH]
+    given = [registry.kinds_of(n.fact) for n in own]
     kinds = {plugin.on} if plugin.on else next((k for k in given if k), None)
     reached_only = bool(given[0])
+    first = own[0].fact.__name__ if len(given[0]) > 1 and not own[0].optional else ""
     return [
         r
         for r in snapshot.records
-        if (kinds is None or r.kind in kinds) and (r.reach.ok or not reached_only)
+        if (kinds is None or r.kind in kinds)
+        and (r.reach.ok or not reached_only)
+        and (not first or _tells(r, first))
     ]
+
+
+def _tells(record: Record, name: str) -> bool:
+    """Whether a target has a fact, or says why it could not be read."""
+    said = {s.what for s in record.skips} | {f.what for f in record.failures}
+    return name in record.samples or not said.isdisjoint((name, "collection"))
 
 
 def _run(

@@ -78,12 +78,13 @@ def surviving(
     """Run one plug-in function and outlive it: the only place that catches everything.
 
     ``Unavailable`` and a time-out after ``patience`` seconds become a skip, any other exception
-    a failure with its traceback.
+    a failure with its traceback. Without a reason there is nothing to see, and nothing to say.
     """
     try:
         yield
     except Unavailable as absent:
-        skips.append(Skip(what, absent.reason, absent.enable, target))
+        if absent.reason:
+            skips.append(Skip(what, absent.reason, absent.enable, target))
     except TimeoutError:
         skips.append(Skip(what, f"no answer within {patience:g} s", "", target))
     except Exception as error:  # a broken plug-in must not stop the scan

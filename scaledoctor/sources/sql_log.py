@@ -84,7 +84,7 @@ def _read(session: SqlLogSession) -> tuple[SqlLog, RepeatedQueries]:
     with closing(one.file):
         live = one.plain and one.end != session.mark
         between, note = _span(one)
-        partial, cut = _sums(one, between, session.redactor)
+        partial, cut = sums(one, between, session.redactor)
     if not partial.entries:
         raise Unavailable("no message in it", "is the log written somewhere else?")
     if partial.understood < UNDERSTOOD:
@@ -109,7 +109,7 @@ def _span(one: Input) -> tuple[Between | None, str]:
     return (since, float("inf")), ""
 
 
-def _sums(one: Input, between: Between | None, redactor: Redactor) -> tuple[Partial, str]:
+def sums(one: Input, between: Between | None, redactor: Redactor) -> tuple[Partial, str]:
     """Read until the end, or until the time of a scan is over."""
     total, templates, until = Partial(whole=True), Templates(), monotonic() + SECONDS
     note = ""

@@ -7,6 +7,7 @@ import pytest
 
 from scaledoctor.sdk import Finding, Kind, Severity, Window
 from scaledoctor.sources.postgres import Statements
+from scaledoctor.sources.postgres.own_log import OwnLog
 from scaledoctor.sources.sql_log import Ran, SqlLog, Told
 from scaledoctor_checks.app.sql_log_errors import (
     log_deadlocks,
@@ -14,6 +15,7 @@ from scaledoctor_checks.app.sql_log_errors import (
     too_many_clients,
 )
 from scaledoctor_checks.app.sql_log_work import log_lock_waits, slow_statements, temporary_files
+from scaledoctor_checks.postgres.log_unread import log_unread
 from tests.checks.pg_facts import active, activity, counters, idle, only, settings, still, waiting
 
 MB = 1 << 20
@@ -220,3 +222,28 @@ def test_slow_statements_at_each_edge(count: int, seconds: float, busy: float, f
 
 def test_the_live_check_tells_a_slow_statement_better() -> None:
     assert not list(slow_statements(slow(), [Statements((), None, None)]))
+
+
+OWN = told(REFUSED, 100, own="log/a.log of yesterday")
+
+
+@pytest.mark.parametrize(
+    ("others", "fires"),
+    [((), 1), ((LOG,), 0), ((replace(OWN, first=990.0),), 0), ((replace(OWN, own="b"),), 1)],
+)
+def test_a_servers_own_log_is_told_once(others: tuple[SqlLog, ...], fires: int) -> None:
+    """Neither beside a log that was named nor again for the next database of its server."""
+    assert len(list(too_many_clients(OWN, None, None, [*others, OWN]))) == fires
+    assert len(list(too_many_clients(told(REFUSED, 100), None, None, [*others, OWN]))) == 1
+
+
+def test_a_log_that_is_not_read_is_one_blind_spot() -> None:
+    """Quiet while a log is in the scan, or when there is nothing to say."""
+    blind = OwnLog("role web may not read it", ("GRANT EXECUTE ON FUNCTION f() TO web;",))
+    one = only(list(log_unread(blind, [])))
+    assert (one.kind, one.severity) == (Kind.BLIND_SPOT, Severity.INFO)
+    assert one.fixes[1].undo == "REVOKE EXECUTE ON FUNCTION f() FROM web;"
+    assert not list(log_unread(blind, [LOG]))
+    assert not list(log_unread(OwnLog(), []))
+    assert not list(log_unread(None, []))
+    assert len(only(list(log_unread(OwnLog("it goes somewhere else"), []))).fixes) == 1

@@ -15,6 +15,9 @@ from scaledoctor.targets import Target
 from tests.engine.plugin import BARREL, SOURCE, install
 
 GROUPS = ("scaledoctor.tests",)
+SILENT = BARREL.replace("probe,", "Unavailable, probe,").replace(
+    'return Level("barrel", 10)', 'raise Unavailable("")'
+)
 
 
 @pytest.fixture
@@ -109,6 +112,20 @@ def test_one_fact_may_come_from_several_kinds_of_targets(site: Path) -> None:
     assert {(u.resource, u.target, u.used) for u in seen.uses} == {
         ("tank.level", "tank", 1.0), ("tank.level", "barrel", 10.0),
     }  # fmt: skip
+
+
+def test_a_target_without_anything_to_say_is_passed_over(site: Path) -> None:
+    """Unavailable without a reason: neither skipped nor quiet, where others have the fact too."""
+    install(site, "tankplug", SOURCE)
+    install(site, "barrelplug", SILENT)
+    registry = load(groups=GROUPS)
+    assert registry.problems == []
+    (record,) = collect([Target("barrel", "barrel", "")], registry, Redactor(), 0.0).records
+    assert (record.skips, record.failures) == ((), ())
+    targets = [Target("tank", "tank", "", "a"), Target("barrel", "barrel", "")]
+    seen = examine(collect(targets, registry, Redactor(), 0.0), registry)
+    assert {(u.resource, u.target) for u in seen.uses} == {("tank.level", "tank")}
+    assert "barrel" not in {skip.target for skip in seen.skips}
 
 
 def test_two_facts_of_one_name_cannot_both_be_stored(site: Path) -> None:

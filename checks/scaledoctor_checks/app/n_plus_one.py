@@ -8,6 +8,7 @@ from scaledoctor.sdk import Confidence, Evidence, Finding, Kind, Severity, Step,
 from scaledoctor.sources.host import Processes
 from scaledoctor.sources.pgbouncer import PoolerDatabases, PoolerServers
 from scaledoctor.sources.postgres import Activity, Server, Session
+from scaledoctor_checks.app._own_log import superseded
 from scaledoctor_checks.app._repeats import exact, fixes, merged, same, subject, summary
 from scaledoctor_checks.pooling._inside import Inside, inside
 from scaledoctor_checks.postgres._heavy import database_share
@@ -26,6 +27,7 @@ def n_plus_one(
     processes: Window[Processes] | None = None,
     servers: Window[PoolerServers] | None = None,
     activity: Window[Activity] | None = None,
+    logs: list[RepeatedQueries] | None = None,
     /,
     *,
     cost: float = 0.01,
@@ -65,6 +67,8 @@ def n_plus_one(
     References: Django "Database access optimization"; SQLAlchemy "Relationship Loading
     Techniques"; PgBouncer "application_name_add_host"; sqlcommenter.
     """
+    if superseded(log, logs):
+        return
     pooled = log.pooled or pooler is not None or bool(server and server.pooled)
     cpu = database_share(server, processes) if server and log.live else 0.0
     pools = inside(servers, pooler, activity) if log.live else {}

@@ -37,7 +37,7 @@ def n_plus_one_suspected(
     server: Server,
     activity: Window[Activity],
     statements: Window[Statements],
-    log: RepeatedQueries | None = None,
+    logs: list[RepeatedQueries] | None = None,
     processes: Window[Processes] | None = None,
     cpu: Window[CpuTimes] | None = None,
     info: HostInfo | None = None,
@@ -62,7 +62,7 @@ def n_plus_one_suspected(
     When to ignore: clients that ask for the rows of a list one by one on purpose.
     References: PostgreSQL manual, pg_stat_statements and log_min_duration_statement.
     """
-    if log is not None:
+    if logs:
         raise Unavailable("a SQL log was read, which tells more: see app.n-plus-one", "")
     if len(statements) < 2:
         raise Unavailable("one reading gives no counts", "scan with --window 10")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Kind, Severity, Step, Window, check
 from scaledoctor.sources.postgres import Activity, Databases, Settings
 from scaledoctor.sources.sql_log import SqlLog
+from scaledoctor_checks.app._own_log import superseded
 from scaledoctor_checks.app._sql_log import SOURCE, blamed, errors, kind, per_minute
 from scaledoctor_checks.postgres._words import duration, statement
 
@@ -54,6 +55,7 @@ def too_many_clients(
     log: SqlLog,
     activity: Window[Activity] | None = None,
     settings: Settings | None = None,
+    logs: list[SqlLog] | None = None,
     /,
     *,
     fewest: int = 5,
@@ -71,6 +73,8 @@ def too_many_clients(
     When to ignore: a load test that means to fill the server.
     References: PostgreSQL manual, "Connections and Authentication", max_connections.
     """
+    if superseded(log, logs):
+        return
     found = errors(log, "53300")
     count = sum(told.count for told in found)
     often = per_minute(log, count)
@@ -115,6 +119,7 @@ def _taken(activity: Window[Activity] | None, settings: Settings | None) -> floa
 def statement_timeouts(
     log: SqlLog,
     activity: Window[Activity] | None = None,
+    logs: list[SqlLog] | None = None,
     /,
     *,
     fewest: int = 5,
@@ -135,6 +140,8 @@ def statement_timeouts(
     When to ignore: searches that users give up, and reports that are known to be cut.
     References: PostgreSQL manual, statement_timeout, log_lock_waits.
     """
+    if superseded(log, logs):
+        return
     found = errors(log, "57014", "statement timeout")
     count = sum(told.count for told in found)
     often, of_all = per_minute(log, count), count / max(log.calls + count, 1)
@@ -169,6 +176,7 @@ def _stuck(activity: Window[Activity] | None) -> float:
 def log_deadlocks(
     log: SqlLog,
     counters: Window[Databases] | None = None,
+    logs: list[SqlLog] | None = None,
     /,
     *,
     fewest: int = 3,
@@ -188,6 +196,8 @@ def log_deadlocks(
     When to ignore: one now and then under a client that retries.
     References: PostgreSQL manual, "Deadlocks".
     """
+    if superseded(log, logs):
+        return
     found = errors(log, "40P01")
     count = sum(told.count for told in found)
     often = per_minute(log, count)

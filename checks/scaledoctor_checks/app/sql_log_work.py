@@ -6,6 +6,7 @@ from math import ceil
 from scaledoctor.sdk import Confidence, Evidence, Finding, Fix, Kind, Severity, Step, Window, check
 from scaledoctor.sources.postgres import Activity, Statements
 from scaledoctor.sources.sql_log import Ran, SqlLog
+from scaledoctor_checks.app._own_log import superseded
 from scaledoctor_checks.app._sql_log import SOURCE
 from scaledoctor_checks.postgres._heavy import DOMINANT
 from scaledoctor_checks.postgres._words import duration, statement
@@ -29,6 +30,7 @@ HOLDER = Fix(
 def log_lock_waits(
     log: SqlLog,
     activity: Window[Activity] | None = None,
+    logs: list[SqlLog] | None = None,
     /,
     *,
     fewest: int = 5,
@@ -47,6 +49,8 @@ def log_lock_waits(
     When to ignore: migrations that are meant to wait.
     References: PostgreSQL manual, log_lock_waits, deadlock_timeout, "Explicit Locking".
     """
+    if superseded(log, logs):
+        return
     mean = log.lock_seconds / max(log.seconds, 60.0)
     if log.lock_waits < fewest or mean < sessions:
         return
@@ -73,7 +77,13 @@ def log_lock_waits(
 
 @check("log.temporary-files", step=Step.TIGHTEN)
 def temporary_files(
-    log: SqlLog, /, *, fewest: int = 10, rate: float = 1.0, heavy: float = 20.0
+    log: SqlLog,
+    logs: list[SqlLog] | None = None,
+    /,
+    *,
+    fewest: int = 10,
+    rate: float = 1.0,
+    heavy: float = 20.0,
 ) -> Iterator[Finding]:
     """The log has sorts and joins that spill to disk again and again.
 
@@ -87,6 +97,8 @@ def temporary_files(
     When to ignore: reports and index builds at night.
     References: PostgreSQL manual, work_mem, log_temp_files.
     """
+    if superseded(log, logs):
+        return
     often = log.temp_bytes / MB / max(log.seconds, 60.0)
     if log.temp_files < fewest or often < rate:
         return
@@ -132,7 +144,8 @@ def _memory(one: Ran) -> Iterator[Fix]:
 @check("log.slow-statements", step=Step.TIGHTEN)
 def slow_statements(
     log: SqlLog,
-    statements: list[Statements],
+    statements: list[Statements] | None = None,
+    logs: list[SqlLog] | None = None,
     /,
     *,
     share: float = DOMINANT,
@@ -152,6 +165,8 @@ def slow_statements(
     When to ignore: a report that runs when nobody waits.
     References: PostgreSQL manual, log_min_duration_statement.
     """
+    if superseded(log, logs):
+        return
     if statements:
         return
     for one in log.statements:

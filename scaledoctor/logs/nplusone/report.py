@@ -71,7 +71,7 @@ class RepeatedQueries:
 
     ``live`` says that the log's span of ``seconds`` ends now. ``statements`` are all reads and
     writes in it, ``busy`` the server's seconds for them, 0 where the log has no times; ``pooled``
-    says that a pooler's own statements are among them.
+    says that a pooler's own statements are among them. ``own`` is that of SqlLog.
     """
 
     live: bool
@@ -80,6 +80,7 @@ class RepeatedQueries:
     busy: float
     pooled: bool
     found: tuple[Repeated, ...]
+    own: str = ""
 
 
 def repeated(runs: Runs, redactor: Redactor, *, live: bool) -> RepeatedQueries:

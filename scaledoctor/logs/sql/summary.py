@@ -97,7 +97,7 @@ class SqlLog:
     ``calls`` executions, of which ``untimed`` have no time. ``connections`` were received,
     ``busiest`` a second in the busiest minute; ``short`` of the ``sessions`` that ended lasted
     less than a second. ``lock_waits`` lasted longer than deadlock_timeout. ``stretches`` are of
-    ``step`` seconds each.
+    ``step`` seconds each. ``own`` names a server's own log that was read through its connection.
     """
 
     format: str
@@ -133,6 +133,7 @@ class SqlLog:
     too_frequent: int
     vacuumed: tuple[Vacuumed, ...]
     note: str = ""
+    own: str = ""
 
     def told(self, sqlstate: str) -> int:
         """How many errors and FATALs of an SQLSTATE there were."""

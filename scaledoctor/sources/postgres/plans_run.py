@@ -19,7 +19,7 @@ WAITING, CROWDED, ACTIVE = 1, 0.8, 50
 """Sessions that wait for locks, share of connections taken and active sessions from which the
 server has other worries."""
 
-_PLACE = """
+PLACE = """
 SELECT r.rolsuper AS super,
        ARRAY(SELECT g.rolname::text FROM pg_catalog.pg_roles g WHERE g.rolname IN (
          'pg_execute_server_program', 'pg_write_server_files', 'rds_superuser',
@@ -57,7 +57,7 @@ def distress(row: dict[str, Any], waiting: int = WAITING) -> str:
 
 async def place(own: Own) -> dict[str, Any]:
     """The role, and how the server is."""
-    (row,) = await own.rows(_PLACE)
+    (row,) = await own.rows(PLACE)
     return row
 
 
