@@ -13,7 +13,7 @@ from scaledoctor.snapshot import Record
 from scaledoctor.sources.redis._info import Info
 from scaledoctor.sources.redis._patterns import patterns
 from scaledoctor.sources.redis.health import health_of
-from tests.queues.work import record, report
+from tests.queues.work import record, report, until
 from tests.servers import missing, needs_servers
 
 SECRET = "hunter2"  # noqa: S105  of a value, not of a login
@@ -58,6 +58,8 @@ def scanned(server: RedisServer) -> Record:
     for thread in threads:
         thread.start()
     try:
+        with client.Redis(port=server.port) as r:
+            until(lambda: r.info("clients")["blocked_clients"] == 1)
         return record(server.url(), 2.0)
     finally:
         ended.set()

@@ -15,6 +15,9 @@ from pathlib import Path
 from types import FrameType
 
 PREFIX = "scaledoctor-run-"
+ENDING = (signal.SIGINT, signal.SIGTERM)
+"""Signals that wait while a folder is made or removed: none is left between two lines."""
+
 STALE_AFTER = 60.0  # seconds; a folder needs far less than that between mkdtemp and its lock
 
 
@@ -65,15 +68,21 @@ def workspace(kind: str, account: Account | None = None) -> Iterator[Path]:
     """
     _sweep()
     with _terminated_on_sigterm():
-        folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{kind}-"))
-        lock = os.open(folder, os.O_RDONLY)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            give(folder, account)
-            yield folder
+            folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{kind}-"))
+            lock = os.open(folder, os.O_RDONLY)
+            try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)  # what came meanwhile, comes now
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                give(folder, account)
+                yield folder
+            finally:
+                signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _sweep() -> None:
