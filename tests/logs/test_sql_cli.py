@@ -312,6 +312,16 @@ def test_a_glob_that_names_nothing() -> None:
         inputs(["/nowhere/*.log"], None, print)
 
 
+def test_a_usual_prefix_stays_where_a_line_looks_odd(document: Document, path: Path) -> None:
+    """Amazon RDS; the odd line is within a statement."""
+    head = "2026-11-24 10:00:00 UTC:10.0.0.1(5432):bob@shop:[77]:"
+    path.write_text(
+        f"{head}LOG:  duration: 0.100 ms  statement: SELECT 1\n" * 9
+        + f"{head}LOG:  duration: 0.100 ms  statement: SELECT '\n\tLOG:  x'\n"
+    )
+    assert "'%t:%r:%u@%d:[%p]:'" in document(path)["log"]["format"]
+
+
 def test_a_log_without_any_prefix(document: Document, path: Path) -> None:
     """Also when a message has a line within that looks like one."""
     path.write_text(

@@ -84,13 +84,13 @@ def infer(lines: Sequence[bytes]) -> tuple[str, float]:
     return best[-1], best[0] / len(heads)
 
 
-def _read(prefix: str, heads: Sequence[bytes]) -> tuple[int, int, bool, int, str]:
-    """How many heads a prefix reads, how many fields in them, and how plain it is."""
+def _read(prefix: str, heads: Sequence[bytes]) -> tuple[int, int, bool, bool, int, str]:
+    """How many heads a prefix reads, how many fields in them, how plain and usual it is."""
     plain = "%q" not in prefix
     compiled = re.compile(pattern(prefix))
     found = [m for head in heads if (m := compiled.fullmatch(head))]
     fields = sum(1 for m in found for g in m.groups() if g)
-    return len(found), fields, plain, -len(prefix), prefix
+    return len(found), fields, plain, prefix in KNOWN, -len(prefix), prefix
 
 
 def _made(heads: Sequence[bytes]) -> Iterator[str]:
