@@ -43,6 +43,18 @@ def test_no_bytes_raise(data: bytes) -> None:
         recognise(data.splitlines())
 
 
+JSON = b'{"timestamp":"2026-11-24 10:00:00.100 UTC","error_severity":"LOG","message":'
+
+
+@pytest.mark.parametrize(
+    ("line", "unread"),
+    [(JSON + b'"\xff\xfe"}', 0), (JSON + b'"\xff\xfe",', 1), (JSON + b'"x","y":' + b"[" * 9999, 1)],
+)
+def test_bytes_that_are_no_json(line: bytes, unread: int) -> None:
+    """No UTF-8, cut, or too deep."""
+    assert analyze_chunk(line + b"\n", Layout("jsonlog")).unread == unread
+
+
 @pytest.mark.parametrize(
     "line",
     [

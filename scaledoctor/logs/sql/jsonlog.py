@@ -35,7 +35,7 @@ def _decoder() -> Callable[[bytes], Any]:
     def read(line: bytes) -> Line | None:
         try:
             return decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
     return read
