@@ -160,6 +160,8 @@ def refused(error: Exception) -> Unreachable:
     words = "the connection was cut" if cut else str(error) or type(error).__name__
     if isinstance(error, httpx.TimeoutException):
         return Unreachable("timeout", f"no answer within {SECONDS:g} s")
+    if "WRONG_VERSION_NUMBER" in words.upper():
+        return Unreachable("tls", "it does not speak TLS on this port", "", "use http:// here")
     if "CERTIFICATE" in words.upper() or "SSL" in words.upper() or "TLS" in words.upper():
         enable = "name its authority in SSL_CERT_FILE, or use http:// on a private network"
         return Unreachable("tls", f"TLS failed: {words}", "", enable)

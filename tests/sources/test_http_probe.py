@@ -297,7 +297,13 @@ def test_nobody_there() -> None:
         url = page.url()
     with pytest.raises(Unreachable) as told:
         run(probed(url))
-    assert told.value.category == "refused"
+    assert (told.value.category, told.value.message) == ("refused", "nothing listens there")
+
+
+def test_no_tls_there() -> None:
+    with always(Answer()) as page, pytest.raises(Unreachable) as told:
+        run(probed(page.url().replace("http://", "https://")))
+    assert (told.value.category, told.value.enable) == ("tls", "use http:// here")
 
 
 def test_what_speaks_no_http_is_told() -> None:
