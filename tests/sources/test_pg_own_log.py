@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -18,7 +19,7 @@ from scaledoctor.sources.postgres.own_log import OwnLog
 from scaledoctor.sources.sql_log import RepeatedQueries, SqlLog
 from scaledoctor.targets import targets
 from tests.servers import StartPgBouncer, needs_servers
-from tests.sources.pg import last, look, record, registry, run
+from tests.sources.pg import last, look, record, registry, run, until
 
 pytestmark = pytest.mark.live
 
@@ -64,6 +65,12 @@ def shop(server: PostgresServer, requests: int = 4) -> None:
             time.sleep(0.3)
 
 
+def current(server: PostgresServer) -> Path:
+    with psycopg.connect(server.dsn()) as connection:
+        (name,) = connection.execute("SELECT pg_current_logfile()").fetchone() or ("",)
+    return server.data / str(name)
+
+
 def report(server: PostgresServer, user: str) -> Report:
     return diagnose(look(server.dsn(user), 0.0), registry())
 
@@ -98,7 +105,7 @@ def checks(told: Report) -> list[str]:
 def test_a_log_that_is_named_is_told_once(server: PostgresServer) -> None:
     """Not a second time as the server's own."""
     shop(server, 2)
-    (path,) = (server.data / "log").iterdir()
+    path = current(server)
     found = targets({"dsn": [server.dsn("reader")], "log": [str(path)]}, {})[1:]
     told = diagnose(collect(found, registry(), Redactor(), 0.0), registry())
     assert checks(told).count("app.n-plus-one") == 1
@@ -137,6 +144,16 @@ def test_only_the_newest_bytes_are_read(
     log = last(record(server.dsn("reader"), 0.0), SqlLog)
     assert (log.note, log.unread) == ("", 0)
     assert log.lines > 100
+
+
+def test_a_rotated_log_is_read_on_in_the_file_before(server: PostgresServer) -> None:
+    """And what is not of its kind is left out."""
+    before = current(server)
+    (server.data / "log" / "backup.log").write_text("just words\n" * 50)
+    calls = last(record(server.dsn("reader"), 0.0), SqlLog).calls
+    run(server.dsn(), "SELECT pg_rotate_logfile()")
+    until(lambda: current(server) != before)
+    assert last(record(server.dsn("reader"), 0.0), SqlLog).calls > calls
 
 
 def _at_once(server: PostgresServer, count: int, statement: str, *before: str) -> None:
@@ -201,7 +218,7 @@ def _trouble(server: PostgresServer) -> None:
 def test_a_real_log_of_trouble_is_told_by_each_check(server: PostgresServer) -> None:
     """From the file alone, without the database: no live fact tells it."""
     _trouble(server)
-    (path,) = (server.data / "log").iterdir()
+    path = current(server)
     found = [t for t in targets({"log": [str(path)]}, {}) if t.kind == "sql-log"]
     told = diagnose(collect(found, registry(), Redactor(), 0.0), registry())
     by_check = {d.finding.check: d.finding for d in told.diagnoses if "log." in d.finding.check}

@@ -1,6 +1,8 @@
 """The server's own log, through its own connection: the end of it, where the role may read it."""
 
 from base64 import b64decode
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 from time import monotonic
@@ -36,6 +38,9 @@ LIVE = 30.0
 
 KEY = "own log"
 
+Files = list[dict[str, Any]]
+"""path, size, and age in seconds of each file of the log, the newest first."""
+
 CUT = "of the server's own log only the newest part was read"
 
 
@@ -70,11 +75,19 @@ SELECT ARRAY(SELECT f FROM unnest(%(functions)s::text[]) f
        pg_postmaster_start_time()::text AS started
 """
 
-_FILE = """
-SELECT f.path, l.size, extract(epoch FROM now() - l.modification)::float8 AS age
+_FILES = """
+SELECT regexp_replace(f.path, '[^/\\\\]*$', '') || l.name AS path, l.size,
+       extract(epoch FROM now() - l.modification)::float8 AS age
 FROM (SELECT coalesce({formats}) AS path) f
-JOIN pg_ls_logdir() l ON l.name = regexp_replace(f.path, '^.*[/\\\\]', '')
+CROSS JOIN LATERAL (SELECT regexp_replace(f.path, '^.*[/\\\\]', '') AS name) n
+JOIN pg_ls_logdir() l ON translate(l.name, '123456789', '000000000')
+                       = translate(n.name, '123456789', '000000000')
+WHERE l.name = n.name OR l.modification > now() - make_interval(secs => {tail})
+ORDER BY l.name = n.name DESC, l.modification DESC
+LIMIT 9
 """
+"""The log and those before it, whose names differ in their time alone; a busy one is rotated every
+10 MB (log_rotation_size)."""
 
 _READ = """
 SELECT encode(pg_read_binary_file(%(path)s, %(start)s, %(size)s, true), 'base64') AS piece
@@ -104,9 +117,10 @@ async def own_log(pg: PostgresSession) -> OwnLog:
         return OwnLog(f"role {may['role']} may not read it", tuple(grants))
     if distress((await pg.rows(PLACE))[0], CROWD):
         return OwnLog()
-    found = await pg.rows(_FILE.format(formats=", ".join(_formats(pg.version))))
-    if found and found[0]["size"]:
-        pg.memory[KEY] = await _facts(pg, may, found[0])
+    formats = ", ".join(_formats(pg.version))
+    files = await pg.rows(_FILES.format(formats=formats, tail=TAIL))
+    if sum(file["size"] for file in files):
+        pg.memory[KEY] = await _facts(pg, may, files)
     return OwnLog()
 
 
@@ -141,37 +155,49 @@ def _formats(version: int) -> list[str]:
 
 
 async def _facts(
-    pg: PostgresSession, may: dict[str, Any], file: dict[str, Any]
+    pg: PostgresSession, may: dict[str, Any], files: Files
 ) -> tuple[SqlLog, RepeatedQueries, bool]:
     import asyncio
 
-    tail = await _tail(pg, file["path"], file["size"], may["prefix"])
-    live = file["age"] < LIVE
+    tail = await _tail(pg, files, may["prefix"])
+    live = files[0]["age"] < LIVE
     log, queries = await asyncio.to_thread(_parsed, tail, pg.redactor, live)
-    name = f"{file['path']} of {may['started']}"
+    name = f"the log of the server of {may['started']}"
     return replace(log, own=name), replace(queries, own=name), may["every"]
 
 
-async def _tail(pg: PostgresSession, path: str, size: int, prefix: str) -> _Tail:
+async def _tail(pg: PostgresSession, files: Files, prefix: str) -> _Tail:
     """Read backwards until the last minutes are whole, or the bytes or the time are used up."""
-    step, until = FIRST_PIECE, monotonic() + SECONDS
-    start = max(0, size - step)
-    pieces = [await _piece(pg, path, start, size)]
-    layout = _layout(pieces[0], prefix)
-    stamp = format_of(layout).stamp
-    newest = _time(reversed(pieces[0].splitlines()), stamp)
-    since = newest - TAIL if newest else 0.0
-    note = ""
-    while start and (_time(pieces[-1].splitlines(), stamp) or since) >= since:
-        if size - start >= MOST_BYTES or monotonic() > until:
-            note = CUT
-            break
-        begin, began = max(0, start - step, size - MOST_BYTES), monotonic()
-        pieces.append(await _piece(pg, path, begin, start))
-        start = begin
-        if monotonic() - began < QUICK:
-            step = min(4 * step, LARGEST_PIECE)
-    return _Tail(_whole(b"".join(reversed(pieces)), layout), layout, since, note)
+    kept: list[bytes] = []
+    layout, since, note = None, 0.0, ""
+    async with aclosing(_pieces(pg, files)) as pieces:
+        async for piece in pieces:
+            kept.insert(0, piece)
+            if layout is None:
+                layout, newest = _recognised(b"".join(kept), prefix)
+                since = newest - TAIL
+            stamp = format_of(layout).stamp if layout else None
+            if stamp and (_time(piece.splitlines(), stamp) or since) < since:
+                break
+        else:
+            whole = sum(map(len, kept)) >= sum(file["size"] for file in files)
+            note = "" if whole else CUT
+    if layout is None:
+        raise Unavailable("the server's own log is in no known format", "scan it: --log PATH")
+    return _Tail(_whole(b"".join(kept), layout), layout, max(0.0, since), note)
+
+
+async def _pieces(pg: PostgresSession, files: Files) -> AsyncGenerator[bytes]:
+    """The newest piece first, larger ones while the way to the server is quick."""
+    step, held, until = FIRST_PIECE, 0, monotonic() + SECONDS
+    for file in files:
+        end = file["size"]
+        while end and held < MOST_BYTES and monotonic() < until:
+            start, began = max(0, end - min(step, MOST_BYTES - held)), monotonic()
+            yield await _piece(pg, file["path"], start, end)
+            held, end = held + end - start, start
+            if monotonic() - began < QUICK:
+                step = min(4 * step, LARGEST_PIECE)
 
 
 async def _piece(pg: PostgresSession, path: str, start: int, end: int) -> bytes:
@@ -179,17 +205,18 @@ async def _piece(pg: PostgresSession, path: str, start: int, end: int) -> bytes:
     return b64decode(row["piece"] or "")  # none of a file that was removed in between
 
 
-def _time(lines: Any, stamp: Stamp) -> float | None:
+def _time(lines: Iterable[bytes], stamp: Stamp) -> float | None:
     return next((t for line in lines if (t := stamp(line)) is not None), None)
 
 
-def _layout(sample: bytes, prefix: str) -> Layout:
-    """The format, with the prefix that the server tells, or told until a moment ago."""
+def _recognised(sample: bytes, prefix: str) -> tuple[Layout | None, float]:
+    """The format, with the prefix that the server tells or told a moment ago; its last time."""
     lines = sample.splitlines()
-    try:
-        return recognise(lines, prefix)
-    except Unavailable:
-        return recognise(lines)
+    for given in (prefix, None):
+        with suppress(Unavailable):
+            layout = recognise(lines, given)
+            return layout, _time(reversed(lines), format_of(layout).stamp) or 0.0
+    return None, 0.0
 
 
 def _whole(data: bytes, layout: Layout) -> bytes:
