@@ -77,6 +77,16 @@ def test_severity_by_share(calls: int, seconds: float, p95: int, severity: Sever
     assert only(found(calls=calls, seconds=seconds, p95=p95)).severity is severity
 
 
+@pytest.mark.parametrize(
+    ("own", "seconds", "kind"),
+    [("a", 60.0, Kind.LIVE), ("a", 61.0, Kind.RISK), ("", 61.0, Kind.LIVE)],
+)
+def test_an_idle_servers_own_log_has_no_bottleneck(own: str, seconds: float, kind: Kind) -> None:
+    """It holds 0.6 s: a hundredth of a minute."""
+    log = replace(LOG, own=own, seconds=seconds)
+    assert only(found(log)).kind is kind
+
+
 def test_what_costs_nothing_is_left_out() -> None:
     """Below 10 ms and half a per cent of the database's time."""
     assert not found(seconds=0.004, waited=0.005)

@@ -40,6 +40,7 @@ def n_plus_one(
     long: int = 100,
     pipelined: float = 0.0001,
     notable: float = 0.05,
+    sessions: float = 0.01,
 ) -> Iterator[Finding]:
     """A page asks the database again for each row of a list (N+1).
 
@@ -59,6 +60,8 @@ def n_plus_one(
     several clients share a session through a pooler and nothing tells their statements apart.
     Thresholds: Sentry and Scout begin at 5; cost and pauses are those that tell 49 repeated
     statements from 20 look-alikes in logs of several ORMs.
+    In a server's own log, which nobody asked to look at, what holds fewer than ``sessions``
+    sessions on average is a risk: an idle server has no bottleneck, whatever the shares.
     It explains its share of the cores by its share of time, and of a PgBouncer pool by the
     sessions that were seen in it.
     Fix: load the rows together with their list, in the ORM's own words; the statement that asks
@@ -88,6 +91,7 @@ def n_plus_one(
         if not (large or some or one.p95 >= long) or one.calls < fewest:
             severity = Severity.LOW
         minor = suspected or one.pattern in MINOR
+        idle = bool(log.own) and one.held < sessions * log.seconds
         yield Finding(
             subject=subject(one),
             summary=("Suspected: " if suspected else "") + summary(one, share_calls, share_time),
@@ -97,7 +101,7 @@ def n_plus_one(
             fixes=(*(exact(pooled=pooled) if suspected else ()), *fixes(one)),
             explains={} if minor else _explains(one, cpu * (share_time or 0.0), pools),
             impact=0.0 if minor else min(1.0, one.saved / max(log.busy + one.waited, 1e-9)),
-            kind=Kind.RISK if suspected else Kind.LIVE,
+            kind=Kind.RISK if suspected or idle else Kind.LIVE,
         )
 
 
