@@ -1,13 +1,16 @@
 """Checks on queues in PostgreSQL's tables at their thresholds: quiet first, then each edge."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from scaledoctor.diagnosis.rank import rank
 from scaledoctor.sdk import Confidence, Finding, Kind, Severity, Unavailable, Use, Window
 from scaledoctor.sources.postgres import Activity, Statements, XminHolder, XminHolders
 from scaledoctor.sources.postgres.queues import QueueTables
 from scaledoctor.sources.queues import Queues, Unread
+from scaledoctor_checks.postgres.statements import statement_share
 from scaledoctor_checks.queues.backlog import backlog
 from scaledoctor_checks.queues.fetch import fetch
 from scaledoctor_checks.queues.unread import table_unread
@@ -197,3 +200,33 @@ def test_statements_are_read_twice_or_not_at_all() -> None:
     new = read_twice(statement("1", 100, 9.0, blocks=90_000, query=FETCH))
     assert "blocks" not in only(collapse(calls=new)).summary
     assert "blocks" not in only(collapse(calls=Window.of(new.last))).summary
+
+
+def roots(found: Window[QueueTables]) -> set[tuple[str, str]]:
+    """The statement that takes jobs and the collapse: which check is a root, with what below."""
+    slow = calls(3000)
+    rest: list[Any] = [*[None] * 10, found.last]
+    heavy = statement_share(SERVER, COLLAPSED, slow, *rest)
+    named = [replace(f, check="postgres.statement-share", target="postgres") for f in heavy]
+    named += [
+        replace(f, check="queue.xmin-collapse", target="postgres")
+        for f in collapse(found, calls=slow)
+    ]
+    uses = [
+        replace(use, resource="queue.fetch", target="postgres")
+        for use in fetch(found.last, SERVER, COLLAPSED, QUEUE)
+    ]
+    return {
+        (root.finding.check, " ".join({symptom.check for symptom in root.symptoms}))
+        for root in rank(uses, named)
+    }
+
+
+def test_the_statement_that_takes_jobs_is_a_symptom_of_who_keeps_the_dead_rows() -> None:
+    assert roots(SICK) == {("queue.xmin-collapse", "postgres.statement-share")}
+
+
+def test_a_slow_fetch_without_dead_rows_is_its_own_cause() -> None:
+    assert roots(tables(dead=(50, 60), **CHURN)) == {("postgres.statement-share", "")}
+    vacuumed = tables(dead=(60_000, 20_000), **CHURN)  # dead rows, and nobody who keeps them
+    assert roots(vacuumed) == {("postgres.statement-share", "")}

@@ -15,6 +15,7 @@ from scaledoctor.sdk import (
 from scaledoctor.sources.host import CpuTimes, HostInfo, Processes
 from scaledoctor.sources.pgbouncer import PoolerDatabases, PoolerPools, PoolerServers
 from scaledoctor.sources.postgres import Activity, Plans, Server, Settings, Statements, Tables
+from scaledoctor.sources.postgres.queues import QueueTables
 from scaledoctor.sources.redis.traffic import RedisTraffic
 from scaledoctor_checks.host._use import busy as use_of
 from scaledoctor_checks.host._use import tells
@@ -32,6 +33,7 @@ from scaledoctor_checks.postgres._heavy import (
 from scaledoctor_checks.postgres._maintenance import maintenance
 from scaledoctor_checks.postgres._tree import drawn
 from scaledoctor_checks.postgres._words import duration, statement
+from scaledoctor_checks.queues._fetching import among_dead
 from scaledoctor_checks.redis._database import tie
 
 SOURCE = "pg_stat_statements over the window, pg_stat_activity samples"
@@ -67,6 +69,7 @@ def statement_share(
     queue: Window[PoolerPools] | None = None,
     traffic: Window[RedisTraffic] | None = None,
     plans: Plans | None = None,
+    jobs: QueueTables | None = None,
     /,
     *,
     share: float = DOMINANT,
@@ -87,7 +90,8 @@ def statement_share(
     session, fewer than ``per_second`` calls, on a machine whose cores nobody queues for. One that
     sleeps on purpose, as pollers of jobs do, counts only where such sessions take half of the
     slots, or of a pool with a queue. Its share of a PgBouncer pool is that of the pool's busy
-    servers which run it. Called as often as a cache in Redis has misses, it waits for that cache.
+    servers which run it. Called as often as a cache in Redis has misses, it waits for that cache;
+    one that takes jobs from a table of dead rows, for whoever keeps them there.
     Its plan is asked for without running it, with values out of the planner's statistics in place
     of its parameters, and an index is tried on it with HypoPG where that is there.
     Fix: the index that its plan lacks, when one would help; else the type of a parameter, a
@@ -113,7 +117,10 @@ def statement_share(
             server=server,
             share=share,
             busy=one.seconds / seconds,
-            missed=missed.behind(one) if missed else 0.0,
+            behind={
+                "redis.misses": missed.behind(one) if missed else 0.0,
+                **among_dead(jobs, one.query),
+            },
             explains={
                 "host.cpu": database_share(server, processes) * one.share * (1 - one.blocked),
                 **{f"pgbouncer.pool:{key}": seen.share(one.run_by) for key, seen in pools.items()},
@@ -135,7 +142,7 @@ def _finding(
     server: Server,
     share: float,
     busy: float,
-    missed: float,
+    behind: Mapping[str, float],
     explains: Mapping[str, float],
 ) -> Finding:
     scans = told.index is not None and one.blocks_per_call >= told.pages / 2
@@ -159,7 +166,7 @@ def _finding(
         ),
         fixes=tuple(_fixes(one, told, server)),
         explains={resource: part for resource, part in explains.items() if part},
-        waits_for={"postgres.locks": one.blocked, **({"redis.misses": missed} if missed else {})},
+        waits_for={"postgres.locks": one.blocked, **{k: v for k, v in behind.items() if v}},
         impact=one.share * (1 - one.blocked) if wasteful else 0.0,
         plan=drawn(told.plan),
     )  # fmt: skip

@@ -7,6 +7,9 @@ from scaledoctor.sources.postgres import Activity
 from scaledoctor.sources.postgres.queues import QueueTable, QueueTables
 from scaledoctor.sources.queues import Queue
 
+DEAD = 10_000
+"""Dead rows below which a fetch reads through them in a few milliseconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fetching:
@@ -30,6 +33,15 @@ def takes(table: QueueTable, statement: str) -> bool:
     """Whether a statement takes a job from this table, or ends one: not what puts them in."""
     text = statement.lower()
     return any(word in text for word in table.words) and not text.startswith("insert")
+
+
+def among_dead(tables: QueueTables | None, statement: str) -> dict[str, float]:
+    """Where a statement takes jobs from a table of dead rows: its resource, and their share."""
+    return {
+        Fetching(table, 0.0).key: table.dead / (table.dead + table.live)
+        for table in (tables.queues if tables else ())
+        if table.dead >= max(DEAD, table.live) and takes(table, statement)
+    }
 
 
 def fetching(activity: Window[Activity] | None, table: QueueTable) -> Fetching | None:

@@ -20,7 +20,7 @@ from scaledoctor.sources.queues import Queues
 from scaledoctor.sql import literal
 from scaledoctor_checks.postgres._words import duration, who
 from scaledoctor_checks.queues._behind import FELT
-from scaledoctor_checks.queues._fetching import Fetching, fetching, table_of, takes
+from scaledoctor_checks.queues._fetching import DEAD, Fetching, fetching, table_of, takes
 from scaledoctor_checks.queues._flow import flows
 
 CALLS = "pg_stat_statements"
@@ -78,7 +78,7 @@ def xmin_collapse(
     /,
     *,
     held: float = 30.0,
-    dead: int = 10_000,
+    dead: int = DEAD,
     blocks: float = 100.0,
     share: float = 0.25,
 ) -> Iterator[Finding]:
@@ -148,7 +148,7 @@ def _evidence(case: _Case, least: int) -> Iterator[Evidence]:
         yield Evidence("blocks per fetch, before", read.before, "blocks", source=CALLS)
     yield Evidence("sessions that take jobs, mean", case.taking.sessions, "sessions",
                    source="pg_stat_activity")  # fmt: skip
-    yield Evidence("of the workers' time", case.part, "", source="pg_stat_activity")
+    yield Evidence("of the workers' time", case.part, "share", source="pg_stat_activity")
 
 
 def _fixes(table: QueueTable, holder: _Holder) -> Iterator[Fix]:
