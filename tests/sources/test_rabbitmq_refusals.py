@@ -44,7 +44,7 @@ WANTED = {
                  "rabbitmqctl set_user_tags untagged monitoring"),
     "amqp": (False, "protocol", "this port speaks AMQP; the management API has another one, "
              "15672 by default", "rabbitmq-plugins enable rabbitmq_management"),
-    "tls": (False, "tls", "TLS failed: ", "or use http://"),
+    "tls": (False, "tls", "it does not speak TLS on this port", "use http:// here"),
     "prefix": (False, "answer", "/rabbit/api/overview answers HTTP 404", NOT_IT),
     "html": (False, "answer", "what answers is not JSON: an HTML page: not RabbitMQ's management "
              "API", NOT_IT),
