@@ -8,6 +8,7 @@ from scaledoctor.cli._exits import silence
 from scaledoctor.cli._options import Color
 from scaledoctor.cli._output import check_writable, style
 from scaledoctor.errors import ScaledoctorError
+from scaledoctor.files import write_whole
 from scaledoctor.logs.sql.documents import RENDERERS
 from scaledoctor.logs.sql.draw import Told
 from scaledoctor.sdk import Style
@@ -53,7 +54,7 @@ def write(told: Told, found: Sequence[Output], color: Color, verbosity: int) -> 
         data = RENDERERS[name](told, drawn).encode(errors="backslashreplace")
         try:
             if path is not None:
-                path.write_bytes(data)
+                write_whole(path, data)
                 sys.stderr.write(f"wrote {path}\n")
                 continue
             sys.stdout.buffer.write(data)

@@ -13,6 +13,7 @@ from scaledoctor.cli._exits import silence
 from scaledoctor.cli._options import Color
 from scaledoctor.collect import Observer
 from scaledoctor.errors import ScaledoctorError
+from scaledoctor.files import write_whole
 from scaledoctor.registry import Registry
 from scaledoctor.sdk import Renderer, Report, Style
 
@@ -81,7 +82,7 @@ def write(report: Report, found: Sequence[Output], color: Color, verbosity: int)
             if output.path is None:
                 _to_stdout(data)
             else:
-                output.path.write_bytes(data)
+                write_whole(output.path, data)
                 sys.stderr.write(f"wrote {output.path}\n")
         except OSError as error:
             where = output.path or "stdout"

@@ -27,6 +27,7 @@ def collect(
     from scaledoctor.cli._output import check_writable
     from scaledoctor.cli._plugins import loaded
     from scaledoctor.cli._run import collected
+    from scaledoctor.files import write_whole
     from scaledoctor.snapshot import dumps
 
     place = "stdout" if str(output) == "-" else str(output)
@@ -41,7 +42,7 @@ def collect(
             sys.stdout.buffer.write(dumps(snapshot))
             sys.stdout.flush()
         else:
-            output.write_bytes(dumps(snapshot))
+            write_whole(output, dumps(snapshot))
     except OSError as error:
         raise ScaledoctorError(f"cannot write {place}: {error.strerror}") from None
     masked = sum(snapshot.redactions.values())

@@ -9,6 +9,7 @@ import typer
 
 from scaledoctor.cli import _options as opt
 from scaledoctor.errors import Exit, ScaledoctorError
+from scaledoctor.files import write_whole
 
 if TYPE_CHECKING:
     from scaledoctor.logs.sql.draw import Told
@@ -93,7 +94,7 @@ def _keep(result: "Partial", form: str, path: Path) -> None:
     from scaledoctor.logs.sql.stored import dumps
 
     try:
-        path.write_bytes(dumps(result, form))
+        write_whole(path, dumps(result, form))
     except OSError as error:
         raise ScaledoctorError(f"--partial {path}: {error.strerror}") from None
     sys.stderr.write(f"wrote {path}\n")

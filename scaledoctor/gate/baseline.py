@@ -1,7 +1,6 @@
 """The baseline: a committed file, sorted and with one finding a line, so that it merges."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -11,6 +10,7 @@ from typing import Any
 import msgspec
 
 from scaledoctor.errors import ScaledoctorError
+from scaledoctor.files import write_whole
 from scaledoctor.gate.counters import Counter, conditions, counters
 from scaledoctor.model import Finding
 from scaledoctor.report import Report
@@ -155,14 +155,7 @@ def write(found: Baseline, path: Path) -> None:
     Raises:
         ScaledoctorError: it cannot be written; the old file is as it was.
     """
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        with new.open("wb") as file:
-            file.write(dumps(found).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        write_whole(path, dumps(found).encode())
     except OSError as error:
         raise ScaledoctorError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        new.unlink(missing_ok=True)
