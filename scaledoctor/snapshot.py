@@ -6,12 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from traceback import format_exception
-from typing import Any
+from typing import Any, TypeVar
 
 from scaledoctor.errors import ScaledoctorError, Unavailable
 from scaledoctor.targets import Reach
 
 SCHEMA_VERSION = 1
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class Record:
     skips: tuple[Skip, ...] = ()
     failures: tuple[Failure, ...] = ()
     costs: Mapping[str, Cost] = field(default_factory=dict)
+
+    def last(self, fact: type[T]) -> T | None:
+        """The latest reading of a fact; None where there is none."""
+        found: tuple[tuple[float, T], ...] = self.samples.get(fact.__name__, ())
+        return found[-1][1] if found else None
 
 
 @dataclass(frozen=True, slots=True)

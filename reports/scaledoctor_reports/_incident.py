@@ -8,6 +8,9 @@ from scaledoctor_reports import _words as words
 from scaledoctor_reports.escape import line
 from scaledoctor_reports.escape import markdown as inert
 
+TODO = "TODO"
+"""Printed on purpose: the mark in the document where only a human can write."""
+
 
 def impact(report: Report) -> Iterator[str]:
     """What was measured of it, and what only people can say."""
@@ -20,7 +23,7 @@ def impact(report: Report) -> Iterator[str]:
             trouble = words.trouble(row)
             more = f", {inert(trouble)}" if trouble else ""
             yield f"- {inert(row.resource)} was full: {inert(words.used(row))}{more}"
-    yield "- TODO: what users saw, since when, until when, how many of them\n"
+    yield f"- {TODO}: what users saw, since when, until when, how many of them\n"
 
 
 def timeline(report: Report) -> Iterator[str]:
@@ -60,8 +63,8 @@ def follow_ups(report: Report) -> Iterator[str]:
         return
     yield "## Follow-ups\n"
     for title in dict.fromkeys(later):
-        yield f"- [ ] {inert(title)} (TODO: owner, due)"
-    yield "- [ ] TODO: why did nobody see it earlier?\n"
+        yield f"- [ ] {inert(title)} ({TODO}: owner, due)"
+    yield f"- [ ] {TODO}: why did nobody see it earlier?\n"
 
 
 def _label(text: str) -> str:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from scaledoctor.errors import ScaledoctorError
 from scaledoctor.report import Moment
@@ -55,8 +54,8 @@ def event(text: str, now: datetime) -> Moment:
 
 
 def _of(record: Record, began: datetime) -> Iterator[Moment]:
-    server, host = _last(record, Server), _last(record, HostInfo)
-    statements = _last(record, Statements)
+    server, host = record.last(Server), record.last(HostInfo)
+    statements = record.last(Statements)
     if server is not None:
         yield Moment(began - timedelta(seconds=server.uptime), f"{record.name} started")
     if statements is not None and statements.reset_age is not None:
@@ -66,8 +65,3 @@ def _of(record: Record, began: datetime) -> Iterator[Moment]:
         yield Moment(datetime.fromtimestamp(host.booted, UTC), f"{record.name} booted")
     if not record.reach.ok:
         yield Moment(began, f"{record.name} did not let us in: {record.reach.message}")
-
-
-def _last(record: Record, fact: type) -> Any | None:
-    samples = record.samples.get(fact.__name__)
-    return samples[-1][1] if samples else None

@@ -13,6 +13,10 @@ from scaledoctor.window import Window
 MIN_CALLS = 30
 """Calls or transactions below which a ratio is chance (conventions: calls >= 30)."""
 
+SESSIONS, STATEMENTS, TEMPORARY, BLOCKS, ROWS, CALLS = 0.01, 0.5, 1.0, 10.0, 1.0, 0.1
+"""Floors, our own choice: one new session in 100 transactions, half a statement a transaction, a
+temporary block a statement, 80 kB or one row a call, a tenth of all calls."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counter:
@@ -37,7 +41,7 @@ def conditions(snapshot: Snapshot) -> dict[str, str]:
     """What must be the same for two scans to be compared: server versions, cores, slots."""
     found: dict[str, str] = {}
     for record in snapshot.records:
-        server, host = _last(record, Server), _last(record, HostInfo)
+        server, host = record.last(Server), record.last(HostInfo)
         if server is not None:
             found[f"{record.name} version"] = f"PostgreSQL {server.major}"
         if host is not None:
@@ -52,24 +56,26 @@ def _of(record: Record) -> Iterator[Counter]:
     if databases and transactions and None not in [d.sessions for d in databases]:
         opened = databases.delta(lambda d: d.sessions or 0) or 0
         name = f"{record.name}: sessions opened per transaction"
-        yield Counter(name, opened / transactions, 0.01, transactions)
+        yield Counter(name, opened / transactions, SESSIONS, transactions)
     grown = dict(_grown(statements)) if statements and len(statements) > 1 else {}
     calls = sum(now.calls for now in grown.values())
     if transactions and calls:
         name = f"{record.name}: statements per transaction"
-        yield Counter(name, calls / transactions, 0.5, transactions)
+        yield Counter(name, calls / transactions, STATEMENTS, transactions)
     if calls:
         temp = sum(now.temp_blocks for now in grown.values())
-        yield Counter(f"{record.name}: temporary blocks per statement", temp / calls, 1.0, calls)
+        yield Counter(
+            f"{record.name}: temporary blocks per statement", temp / calls, TEMPORARY, calls
+        )
     for query, now in grown.items():
         if query:
             yield from _statement(f"{record.name}: {shorten(query, 300)}", now, calls)
 
 
 def _statement(name: str, now: Statement, calls: int) -> Iterator[Counter]:
-    yield Counter(f"{name}: blocks per call", now.blocks / now.calls, 10.0, now.calls)
-    yield Counter(f"{name}: rows per call", now.rows / now.calls, 1.0, now.calls)
-    yield Counter(f"{name}: share of calls", now.calls / calls, 0.1, now.calls)
+    yield Counter(f"{name}: blocks per call", now.blocks / now.calls, BLOCKS, now.calls)
+    yield Counter(f"{name}: rows per call", now.rows / now.calls, ROWS, now.calls)
+    yield Counter(f"{name}: share of calls", now.calls / calls, CALLS, now.calls)
 
 
 def _grown(window: Window[Statements]) -> Iterator[tuple[str, Statement]]:
@@ -111,8 +117,3 @@ def _plus(one: Statement, other: Statement) -> Statement:
 def _window(record: Record, fact: type) -> Window[Any] | None:
     samples = record.samples.get(fact.__name__)
     return Window(samples) if samples else None
-
-
-def _last(record: Record, fact: type) -> Any | None:
-    samples = record.samples.get(fact.__name__)
-    return samples[-1][1] if samples else None
